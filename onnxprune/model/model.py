@@ -21,6 +21,8 @@ class Model:
         path: the file that it came from, if any.
         nbytes: size of the file in bytes, external data included.
         sha256: digest of the ``.onnx`` file (without external data).
+        external: the files of external data that the source keeps its values in; keep them when a
+            model is derived (``dataclasses.replace``), they decide how the result is saved.
     """
 
     proto: onnx.ModelProto
@@ -28,6 +30,7 @@ class Model:
     path: Path | None = None
     nbytes: int = 0
     sha256: str = ""
+    external: tuple[Path, ...] = ()
 
     def to_proto(self) -> onnx.ModelProto:
         """The whole model in memory, constants in place."""

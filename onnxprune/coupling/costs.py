@@ -1,0 +1,80 @@
+"""Compiles parameters, bytes and MACs into functions of the shares that groups keep."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto
+
+from onnxprune.coupling.engine import Engine, Use
+from onnxprune.coupling.groups import AxisSize, SizeModel, Term
+from onnxprune.coupling.labels import PINNED, Axis
+from onnxprune.model.constants import PACKED
+
+if TYPE_CHECKING:
+    from onnxprune.coupling.structure import UnitMap
+
+WEIGHTS = frozenset({TensorProto.INT8, TensorProto.UINT8, *PACKED})
+"""Integer element types of quantised weights; other integers are indices and shapes."""
+
+
+class _Compiler:
+    def __init__(self, units: UnitMap, members: dict[int, tuple[int, ...]]) -> None:
+        self.units = units
+        self.members = members
+        self.axes: list[AxisSize] = []
+        self.positions: dict[bytes, int] = {}
+
+    def term(self, factor: float, axes: list[Axis]) -> Term:
+        """A term in which axes that stay whole are part of the factor."""
+        positions = []
+        for axis in axes:
+            canonical = self.units.canonical[axis]
+            if not canonical.any():
+                factor *= len(axis)
+                continue
+            positions.append(self._position(canonical))
+        return Term(factor, tuple(positions))
+
+    def _position(self, canonical: Axis) -> int:
+        key = canonical.tobytes()
+        if key not in self.positions:
+            self.positions[key] = len(self.axes)
+            self.axes.append(AxisSize(tuple(self._parts(canonical).items())))
+        return self.positions[key]
+
+    def _parts(self, canonical: Axis) -> dict[int | tuple[int, ...], int]:
+        counts: Counter[tuple[int, ...]] = Counter()
+        labels, times = np.unique(canonical, return_counts=True)
+        for label, n in zip(labels.tolist(), times.tolist(), strict=True):
+            leaves = () if label == PINNED else self.members.get(label, (label,))
+            groups = sorted({int(self.units.group[leaf]) for leaf in leaves} - {-1})
+            counts[tuple(groups)] += n
+        return dict(counts)
+
+
+def build_sizes(engine: Engine, units: UnitMap, members: dict[int, tuple[int, ...]]) -> SizeModel:
+    """The cost model of a visited graph; MACs are those of one sample where the batch is symbolic."""
+    compiler = _Compiler(units, members)
+    batch = engine.traces.first.freeze.batch
+    macs = []
+    for factor, axes in engine.costs:
+        term = compiler.term(factor, list(axes))
+        whole = term.factor / batch if batch > 1 and term.factor % batch == 0 else term.factor
+        macs.append(Term(whole, term.axes))
+    first_use: dict[str, Use] = {}
+    for use in engine.uses:
+        first_use.setdefault(use.constant, use)
+    params, sizes = [], []
+    for name, constant in engine.model.constants.items():
+        if name in first_use:
+            term = compiler.term(1.0, engine.uses[first_use[name]])
+        else:
+            term = Term(float(constant.size), ())
+        sizes.append(Term(term.factor * constant.itemsize, term.axes))
+        if constant.is_float or constant.data_type in WEIGHTS:
+            params.append(term)
+    axes_ = tuple(AxisSize(tuple((n, g) for g, n in axis.parts)) for axis in compiler.axes)
+    return SizeModel(axes_, tuple(macs), tuple(params), tuple(sizes))

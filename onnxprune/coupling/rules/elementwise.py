@@ -1,0 +1,97 @@
+"""Operators that work on each element alone: all operands share their axes."""
+
+from __future__ import annotations
+
+from onnxprune.coupling.groups import Role
+from onnxprune.coupling.matching import broadcast
+from onnxprune.coupling.registry import RULES, all_operands, any_operand, as_first, never
+from onnxprune.coupling.site import Axes, Site, Unfollowable
+
+ZERO_TO_ZERO = """Abs Asin Asinh Atan Atanh BitShift Ceil Celu Cast CastLike Elu Erf Floor Gelu HardSwish Identity
+IsInf IsNaN LeakyRelu Mish Neg Relu Round Selu Shrink Sign Sin Sinh Softsign Sqrt Swish Tan Tanh
+ThresholdedRelu Dropout""".split()
+ZERO_TO_OTHER = "Acos Acosh Cos Cosh Exp HardSigmoid Not Sigmoid Softplus".split()
+ZERO_TO_INFINITY = "Log Reciprocal".split()
+COMPARISONS = "And Equal Greater GreaterOrEqual Less LessOrEqual Max Min Or Xor BitwiseAnd BitwiseOr BitwiseXor".split()
+
+
+def unary(site: Site) -> list[Axes]:
+    """``... -> ...`` for each output (Dropout has a mask beside the values)."""
+    return [list(site.axes(0)) for name in site.node.output if name]
+
+
+def together(site: Site) -> list[Axes]:
+    """``..., ... -> ...`` with NumPy broadcasting."""
+    operands = [axes for axes in site.all_axes() if axes is not None]
+    return [broadcast(site.labels, operands)]
+
+
+RULES.add(*ZERO_TO_ZERO)(unary)
+RULES.add(*ZERO_TO_OTHER, clean=never)(unary)
+
+
+@RULES.add("Clip", clean=as_first)
+def clip(site: Site) -> list[Axes]:
+    """Bounds are scalars; a lower bound above zero would not keep zeros."""
+    return [list(site.axes(0))]
+
+
+@RULES.add(*ZERO_TO_INFINITY, clean=never)
+def pole_at_zero(site: Site) -> list[Axes]:
+    """Removed channels are zero in the masked source, where these operators have a pole."""
+    if site.clean(0):
+        for axis in site.axes(0):
+            site.labels.pin(axis, f"{site.node.op_type} has a pole at zero")
+    return [list(site.axes(0))]
+
+
+RULES.add("Add", "Sub", "Sum", "Mean", clean=all_operands)(together)
+RULES.add("Mul", clean=any_operand)(together)
+RULES.add(*COMPARISONS, "Where", clean=all_operands)(together)
+RULES.add("Mod", clean=never)(together)
+
+
+@RULES.add("Div", clean=as_first)
+def divide(site: Site) -> list[Axes]:
+    """A divisor computed from removed channels would be zero; a constant one is masked by one."""
+    if not site.engine.is_constant(site.node.input[1]) and site.clean(1):
+        for axis in site.axes(1):
+            site.labels.pin(axis, "it divides")
+    return together(site)
+
+
+@RULES.add("Pow", clean=as_first)
+def power(site: Site) -> list[Axes]:
+    """Only a lone exponent is sure to keep zeros zero."""
+    exponent = site.axes(1)
+    if any(len(axis) > 1 for axis in exponent):
+        for axis in exponent:
+            site.labels.pin(axis, "it is an exponent")
+    return together(site)
+
+
+@RULES.add("PRelu", clean=as_first)
+def parametric_relu(site: Site) -> list[Axes]:
+    """``n c ..., c 1 ... -> n c ...``: the slope broadcasts against the data."""
+    site.role(1, Role.OTHER)
+    return together(site)
+
+
+@RULES.add("LRN", "Hardmax", "CumSum", "Trilu", clean=never)
+def across_channels(site: Site) -> list[Axes]:
+    """Every element sees its neighbours along an axis, so a cut would change the others."""
+    raise Unfollowable(f"{site.node.op_type} mixes neighbouring channels")
+
+
+@RULES.add("Softmax", "LogSoftmax", clean=never)
+def softmax(site: Site) -> list[Axes]:
+    """The normalised axes stay whole: removed channels would still have a share.
+
+    Before opset 13 everything from ``axis`` on is normalised together.
+    """
+    axes = site.axes(0)
+    old = site.opset < 13
+    axis = int(site.attribute("axis", 1 if old else -1)) % len(axes)
+    for normalised in axes[axis:] if old else axes[axis : axis + 1]:
+        site.labels.pin(normalised, f"{site.node.op_type} normalises over it")
+    return [list(axes)]

@@ -1,0 +1,159 @@
+"""Operators that regroup axes without moving an element: the Reshape family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from onnxprune.coupling.edits import Editor
+from onnxprune.coupling.labels import Axis, Labels
+from onnxprune.coupling.registry import RULES, as_first
+from onnxprune.coupling.site import Axes, Site, Unfollowable
+
+
+def regroup(labels: Labels, axes: Axes, shape: Sequence[int]) -> Axes:
+    """Axes of a row-major reshape to ``shape``.
+
+    Both shapes are walked together and cut wherever factors agree, so that an axis keeps its own
+    labels as long as possible; only what cannot be nested is flattened and split anew.
+    """
+    if 0 in shape or any(len(axis) == 0 for axis in axes):
+        raise Unfollowable("it is reshaped to nothing")
+    source = [axis for axis in axes if len(axis) > 1]
+    wanted = [n for n in shape if n > 1]
+    found: Axes = []
+    while wanted:
+        block = _walk_one(labels, source, wanted[0])
+        if block is None:
+            found += labels.split(labels.product(source), wanted)
+            break
+        axis, source = block
+        found.append(axis)
+        wanted = wanted[1:]
+    parts = iter(found)
+    return [next(parts) if n > 1 else labels.pinned(1, "it has a single channel") for n in shape]
+
+
+def _walk_one(labels: Labels, source: Axes, length: int) -> tuple[Axis, Axes] | None:
+    """The next result axis of the given length and what is left of the source axes."""
+    taken: Axes = []
+    rest = list(source)
+    need = length
+    while need > 1:
+        head = rest.pop(0)
+        if need % len(head) == 0:
+            taken.append(head)
+            need //= len(head)
+        elif len(head) % need == 0:
+            outer, inner = labels.split(head, (need, len(head) // need))
+            taken.append(outer)
+            rest.insert(0, inner)
+            need = 1
+        else:
+            return None
+    return labels.product(taken), rest
+
+
+def _target(site: Site) -> list[int]:
+    target = site.integers("shape", 1)
+    if target is None:
+        raise Unfollowable("its target shape is unknown")
+    return target
+
+
+def _fix_reshape(site: Site, editor: Editor) -> None:
+    """New target dims.
+
+    1. A dim that is computed as -1, or copied by 0 from an input dim that ends up equal, stays.
+    2. A cut dim becomes the number of indices left.
+    3. A dim that depends on one symbolic size becomes -1, when nothing else is.
+    4. Other computed dims stay computed.
+    """
+    out = site.engine.axes[site.node.output[0]]
+    if not any(editor.is_cut(axis) for axis in [*out, *site.axes(0)]):
+        return
+    target = _target(site)
+    source = site.axes(0)
+    copies = not site.attribute("allowzero", 0)
+    entries: dict[int, int] = {}
+    for k, (old, axis) in enumerate(zip(target, out, strict=True)):
+        copied = old == 0 and copies and k < len(source) and editor.count(source[k]) == editor.count(axis)
+        if old != -1 and not copied and (editor.is_cut(axis) or old == 0):
+            entries[k] = editor.count(axis)
+    if site.attribute("shape") is not None or -1 in target:
+        editor.set_entries("shape", 1, entries)
+        return
+    same = editor.same(site.node.input[1]).reshape(-1)
+    dynamic = [k for k in range(len(target)) if not same[k] and k not in entries]
+    if entries and len(dynamic) == 1:
+        editor.set_integers("shape", 1, [-1 if k in dynamic else entries.get(k, v) for k, v in enumerate(target)])
+    else:
+        editor.set_entries("shape", 1, entries)
+
+
+@RULES.add("Reshape", clean=as_first, fix=_fix_reshape)
+def reshape(site: Site) -> list[Axes]:
+    """Row-major regrouping to the traced output shape."""
+    if site.engine.free(site.axes(0)):
+        _target(site)
+    return [regroup(site.labels, site.axes(0), site.out_shape())]
+
+
+@RULES.add("Flatten", clean=as_first)
+def flatten(site: Site) -> list[Axes]:
+    """``a... b... -> (a...) (b...)``; no shape operand to mend."""
+    return [regroup(site.labels, site.axes(0), site.out_shape())]
+
+
+@RULES.add("Squeeze", clean=as_first)
+def squeeze(site: Site) -> list[Axes]:
+    """Axes of length one vanish; what they stood for must therefore stay."""
+    data = site.axes(0)
+    given = site.integers("axes", 1)
+    gone = [a % len(data) for a in given] if given else [k for k, axis in enumerate(data) if len(axis) == 1]
+    for k in gone:
+        site.labels.pin(data[k], "it is squeezed")
+    return [[axis for k, axis in enumerate(data) if k not in gone]]
+
+
+@RULES.add("Unsqueeze", clean=as_first)
+def unsqueeze(site: Site) -> list[Axes]:
+    """New axes of length one."""
+    given = site.integers("axes", 1) or []
+    rank = len(site.axes(0)) + len(given)
+    new = {a % rank for a in given}
+    rest = iter(site.axes(0))
+    return [[site.labels.pinned(1, "it has a single channel") if k in new else next(rest) for k in range(rank)]]
+
+
+@RULES.add("Transpose", clean=as_first)
+def transpose(site: Site) -> list[Axes]:
+    """Axes change places."""
+    data = site.axes(0)
+    order = site.attribute("perm", list(range(len(data)))[::-1])
+    return [[data[k] for k in order]]
+
+
+@RULES.add("DepthToSpace", clean=as_first)
+def depth_to_space(site: Site) -> list[Axes]:
+    """``n (p q c) h w -> n c (h p) (w q)``, in CRD mode ``n (c p q) ...``: channels go in blocks."""
+    block = int(site.attribute("blocksize"))
+    data = site.axes(0)
+    channels = len(data[1]) // block**2
+    crd = site.attribute("mode", b"DCR") == b"CRD"
+    parts = site.labels.split(data[1], (channels, block, block) if crd else (block, block, channels))
+    for part in parts[1:] if crd else parts[:2]:
+        site.labels.pin(part, "it becomes a spatial axis")
+    whole = [site.labels.pinned(n, "it is a spatial axis") for n in site.out_shape()[2:]]
+    return [[data[0], parts[0] if crd else parts[2], *whole]]
+
+
+@RULES.add("SpaceToDepth", clean=as_first)
+def space_to_depth(site: Site) -> list[Axes]:
+    """``n c (h p) (w q) -> n (p q c) h w``."""
+    data = site.axes(0)
+    for axis in data[2:]:
+        site.labels.pin(axis, "it is a spatial axis")
+    blocks = site.labels.pinned(prod([int(site.attribute("blocksize"))] * 2), "it was a spatial axis")
+    whole = [site.labels.pinned(n, "it is a spatial axis") for n in site.out_shape()[2:]]
+    return [[data[0], site.labels.product([blocks, data[1]]), *whole]]

@@ -1,0 +1,214 @@
+"""Turns solved labels into groups of units, layers, costs and guards."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxprune.coupling.costs import build_sizes
+from onnxprune.coupling.engine import Engine, FoundLayer
+from onnxprune.coupling.groups import Group, Guard, Layer, Role, Slice, Structure
+from onnxprune.coupling.labels import PINNED, Axis
+from onnxprune.coupling.partners import hold_partners
+
+
+@dataclass(frozen=True)
+class UnitMap:
+    """Which leaf is which unit.
+
+    Attributes:
+        canonical: canonical label of every label.
+        products: canonical labels that are products.
+        group: group position of every leaf, -1 for other labels.
+        unit: unit position within its group of every leaf, -1 for other labels.
+        leaves: leaves of each group by name, in unit order.
+    """
+
+    canonical: Axis
+    products: tuple[int, ...]
+    group: Axis
+    unit: Axis
+    leaves: dict[str, Axis]
+
+    def rows(self, axis: Axis, members: dict[int, tuple[int, ...]]) -> dict[int, Axis]:
+        """Unit of each index by group position, -1 where the index belongs to none of its units."""
+        canonical = self.canonical[axis]
+        groups = self.group[canonical]
+        found = {int(g): np.where(groups == g, self.unit[canonical], -1) for g in np.unique(groups[groups >= 0])}
+        for position, label in enumerate(canonical.tolist()):
+            for leaf in members.get(label, ()):
+                row = found.setdefault(int(self.group[leaf]), np.full(len(axis), -1, dtype=np.int64))
+                row[position] = self.unit[leaf]
+        return found
+
+
+def build_structure(engine: Engine) -> tuple[UnitMap, Structure]:
+    """Groups, layers, costs and guards of a visited graph."""
+    builder = _Builder(engine)
+    return builder.units, builder.structure()
+
+
+class _Builder:
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.labels = engine.labels
+        canonical = self.labels.canonical()
+        used = [axis for axes in engine.uses.values() for axis in axes]
+        seen = np.unique(canonical[np.concatenate(used)]) if used else np.zeros(0, np.int64)
+        everywhere = np.unique(canonical)
+        self.products = tuple(p for p in everywhere.tolist() if len(self.labels.members(p)) > 1)
+        self.members = {p: self.labels.members(p) for p in self.products}
+        leaves = self.labels.leaves_of(seen)
+        leaves = leaves[leaves != PINNED]
+        blocks = self.labels.blocks()[leaves]
+        heads, group = np.unique(blocks, return_inverse=True)
+        self.group_of = np.full(len(self.labels), -1, dtype=np.int64)
+        self.unit_of = np.full(len(self.labels), -1, dtype=np.int64)
+        self.group_of[leaves] = group
+        self.leaves = [leaves[group == g] for g in range(len(heads))]
+        for own in self.leaves:
+            self.unit_of[own] = np.arange(len(own))
+        self.units = UnitMap(canonical, self.products, self.group_of, self.unit_of, {})
+
+    def structure(self) -> Structure:
+        slices = self._slices()
+        names = self._names(slices)
+        self.units.leaves.update(dict(zip(names, self.leaves, strict=True)))
+        statistic = self._touched([a for axes in self.engine.statistics.values() for a in axes])
+        unfoldable = self._touched(self.engine.unfoldable) | statistic
+        steps = self._steps()
+        held = hold_partners([self.group_of[list(m)].tolist() for m in self.members.values()], self.leaves, statistic)
+        groups = tuple(
+            Group(
+                name=name,
+                size=len(self.leaves[g]),
+                slices=tuple(slices[g]),
+                layers=tuple(dict.fromkeys(s.layer for s in slices[g] if s.role is Role.FILTER)),
+                steps=tuple(sorted(steps[g])),
+                held=self._held(g, slices[g], held, names),
+                changes_statistic=g in statistic,
+                foldable=g not in unfoldable,
+                signature=_signature(slices[g], self.engine),
+            )
+            for g, name in enumerate(names)
+        )
+        layers = tuple(self._layer(found, names) for found in self._distinct_layers())
+        sizes = build_sizes(self.engine, self.units, self.members)
+        return Structure(groups, layers, sizes, self._guards(groups))
+
+    def _slices(self) -> list[list[Slice]]:
+        found: list[list[Slice]] = [[] for _ in self.leaves]
+        readers = _first_readers(self.engine)
+        for use, axes in self.engine.uses.items():
+            for k, axis in enumerate(axes):
+                role, site = self.engine.roles.get((use, k), (Role.OTHER, None))
+                layer = site.name if site else readers.get(use.constant, "")
+                for g, row in self.units.rows(axis, self.members).items():
+                    found[g].append(Slice(use.constant, k, row, role, layer))
+        return found
+
+    def _names(self, slices: list[list[Slice]]) -> list[str]:
+        taken: set[str] = set()
+        names = []
+        for own in slices:
+            first = next((s for s in own if s.role is Role.FILTER), own[0])
+            base = first.layer or first.constant
+            name, n = base, 2
+            while name in taken:
+                name, n = f"{base}#{n}", n + 1
+            taken.add(name)
+            names.append(name)
+        return names
+
+    def _held(self, g: int, slices: list[Slice], held: dict[int, int], names: list[str]) -> str:
+        if len(self.leaves[g]) < 2:
+            return "it has a single channel that could be removed"
+        if not any(s.role is Role.FILTER for s in slices):
+            return "no layer computes it"
+        return f"{names[held[g]]} is pruned in its stead" if g in held else ""
+
+    def _touched(self, axes: list[Axis]) -> set[int]:
+        found: set[int] = set()
+        for axis in axes:
+            for label in np.unique(self.units.canonical[axis]).tolist():
+                found.update(int(self.group_of[m]) for m in self.members.get(label, (label,)))
+        return found - {-1}
+
+    def _steps(self) -> dict[int, set[int]]:
+        steps: dict[int, set[int]] = defaultdict(set)
+        seen: set[bytes] = set()
+        for axis, _ in self.engine.fast_axes:
+            key = self.units.canonical[axis].tobytes()
+            if key in seen:
+                continue
+            seen.add(key)
+            for g, row in self.units.rows(axis, self.members).items():
+                steps[g].add(int(np.bincount(row[row >= 0]).max()))
+        return steps
+
+    def _distinct_layers(self) -> list[FoundLayer]:
+        return list({found.site.index: found for found in reversed(self.engine.layers)}.values())[::-1]
+
+    def _layer(self, found: FoundLayer, names: list[str]) -> Layer:
+        canonical = self.units.canonical[found.out]
+        rows = self.units.rows(found.out, self.members)
+        pinned = bool((canonical == PINNED).any())
+        reasons = self.labels.reasons(found.out) if pinned else []
+        return Layer(
+            name=found.site.name,
+            op=found.site.node.op_type,
+            weight=found.weight,
+            channels=len(found.out),
+            groups=tuple(names[g] for g in rows),
+            reason=reasons[0] if reasons else ("it must stay whole" if pinned else ""),
+        )
+
+    def _guards(self, groups: tuple[Group, ...]) -> tuple[Guard, ...]:
+        free = {g for g, group in enumerate(groups) if not group.held}
+        found: dict[tuple[tuple[str, int], ...], None] = {}
+        seen: set[bytes] = set()
+        every = [*self.engine.axes.values(), *self.engine.uses.values()]
+        for axis in (axis for axes in every for axis in axes):
+            canonical = self.units.canonical[axis]
+            key = canonical.tobytes()
+            if key in seen or not canonical.all():
+                continue
+            seen.add(key)
+            members = self._guard_members(canonical, free)
+            if members is not None:
+                found[tuple((groups[g].name, u) for g, u in members)] = None
+        return tuple(Guard(members) for members in found)
+
+    def _guard_members(self, canonical: Axis, free: set[int]) -> list[tuple[int, int]] | None:
+        """Units of which one must stay, None where the axis cannot become empty anyway."""
+        pairs: set[tuple[int, int]] = set()
+        for label in np.unique(canonical).tolist():
+            own = [(int(self.group_of[m]), int(self.unit_of[m])) for m in self.members.get(label, (label,))]
+            own = [(g, u) for g, u in own if g in free]
+            if not own:
+                return None
+            pairs.update(own)
+        for g in {g for g, _ in pairs}:
+            if sum(other == g for other, _ in pairs) == len(self.leaves[g]):
+                return None
+        return sorted(pairs)
+
+
+def _first_readers(engine: Engine) -> dict[str, str]:
+    readers: dict[str, str] = {}
+    for site, _ in engine.sites.values():
+        for name in site.node.input:
+            if name in engine.model.constants:
+                readers.setdefault(name, site.name)
+    return readers
+
+
+def _signature(slices: list[Slice], engine: Engine) -> str:
+    """Roles, ranks and kernel sizes of what the group runs along: equal for isomorphic groups."""
+    kinds = set()
+    for s in slices:
+        shape = engine.model.constants[s.constant].shape
+        kinds.add((s.role.value, len(shape), shape[2:] if len(shape) > 2 else ()))
+    return repr(sorted(kinds))

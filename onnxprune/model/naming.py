@@ -1,0 +1,11 @@
+"""Names out of a file, as messages show them."""
+
+from __future__ import annotations
+
+_LONGEST = 160
+
+
+def quoted(name: object) -> str:
+    """A name in quotes, control characters escaped and an excessive length cut."""
+    text = repr(str(name) if not isinstance(name, bytes) else name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 4 :]}"

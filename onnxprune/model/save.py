@@ -1,0 +1,157 @@
+"""Save a model: in one step, in one file or with one data file beside it, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from onnx import TensorProto
+
+from onnxprune.errors import OutputError
+from onnxprune.model import stream, wire
+from onnxprune.model.assemble import hollow
+from onnxprune.model.constants import Constant
+from onnxprune.model.model import Model
+from onnxprune.model.naming import quoted
+
+LARGEST_SINGLE_FILE = 1 << 30
+"""Results of more bytes get a data file; protobuf itself ends at twice this."""
+_SMALLEST_EXTERNAL = 1024
+_ALIGNMENT = 64
+_PAGE = 4096
+_LARGE = 1 << 20
+"""Tensors of this many bytes start on a page, so that a runtime can map them by themselves."""
+
+
+def save_model(model: Model, path: Path) -> int:
+    """Write a model and return the bytes written, external data included.
+
+    Models whose source has external data, and those over ``LARGEST_SINGLE_FILE`` bytes, get one data
+    file named ``<name>.data`` beside them. Nothing is left behind when it fails. The same model gives
+    the same bytes.
+
+    Raises:
+        OutputError: where the file cannot be written there, or would replace the source.
+    """
+    path = Path(path)
+    check_output(path, model)
+    pieces = [] if model.external else stream.pieces(model, stream.inline)
+    if not model.external and wire.length_of(pieces) <= LARGEST_SINGLE_FILE:
+        return _write_all({path: pieces})
+    layout = _Layout(data_path(path).name)
+    pieces = stream.pieces(model, layout.tensor)
+    return _write_all({data_path(path): layout.data(), path: pieces})
+
+
+def data_path(path: Path) -> Path:
+    """Where the external data of an output go."""
+    return path.with_name(path.name + ".data")
+
+
+def check_output(path: Path, source: Model) -> None:
+    """Refuse an output that cannot be written, or that is a file of the source.
+
+    Raises:
+        OutputError: for a folder, a missing or read-only folder, a device, or a file of the source.
+    """
+    folder = path.parent
+    _check_path(path)
+    if path.is_dir():
+        raise OutputError(f"{quoted(path)} is a folder.", hint="Give the name of the file to write.")
+    if not folder.is_dir():
+        raise OutputError(f"The folder {quoted(folder)} does not exist.", hint="Create it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"The folder {quoted(folder)} cannot be written to.", hint="Choose another one.")
+    for target in (path, data_path(path)):
+        if target.exists() and not target.is_file():
+            raise OutputError(f"{quoted(target)} is not a plain file.", hint="Choose another name.")
+        for used in (source.path, *source.external):
+            if used is not None and _same_file(target, used):
+                raise OutputError(
+                    f"{quoted(target)} is a file of the source model, which is never overwritten.",
+                    hint="Choose another output.",
+                )
+
+
+def _check_path(path: Path) -> None:
+    """Refuse what the file system does not take as a path at all."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or str(exc)
+        raise OutputError(f"{quoted(path)} cannot be used: {reason}.", hint="Choose another name.") from exc
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    """Whether two paths mean one file, by symbolic or hard link too."""
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
+class _Layout:
+    """Where each tensor goes in the data file, in graph order."""
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._end = 0
+        self._placed: list[tuple[int, Constant]] = []
+
+    def tensor(self, tensor: TensorProto, constant: Constant) -> list[wire.Piece]:
+        """Write a large tensor as a reference into the data file, any other inline."""
+        nbytes = stream.raw_size(constant)
+        if nbytes is None or nbytes < _SMALLEST_EXTERNAL:
+            return stream.inline(tensor, constant)
+        step = _PAGE if nbytes >= _LARGE else _ALIGNMENT
+        offset = -(-self._end // step) * step
+        self._placed.append((offset, constant))
+        self._end = offset + nbytes
+        shell = TensorProto()
+        shell.CopyFrom(tensor)
+        hollow(shell, constant)
+        shell.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", self._location), ("offset", offset), ("length", nbytes)):
+            shell.external_data.add(key=key, value=str(value))
+        return [shell.SerializeToString(deterministic=True)]
+
+    def data(self) -> Iterable[wire.Piece]:
+        """The data file, one tensor at a time."""
+        end = 0
+        for offset, constant in self._placed:
+            yield bytes(offset - end)
+            raw = stream.raw_bytes(constant)
+            yield raw
+            end = offset + len(raw)
+
+
+def _write_all(files: dict[Path, Iterable[wire.Piece]]) -> int:
+    """Write temporary files beside all the targets, then put them in place: all of them or none."""
+    temporary = {path: path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp") for path in files}
+    leftovers = set(temporary.values())
+    try:
+        written = sum(_write(temporary[path], pieces) for path, pieces in files.items())
+        for path, made in temporary.items():
+            made.replace(path)
+            leftovers.add(path)
+        leftovers.clear()
+    except OSError as exc:
+        raise OutputError(
+            f"{quoted(list(files)[-1])} cannot be written: {exc.strerror or exc}.",
+            hint="Check the free space and the permissions of its folder.",
+        ) from exc
+    finally:  # after an interrupt as well
+        for path in leftovers:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    return written
+
+
+def _write(path: Path, pieces: Iterable[wire.Piece]) -> int:
+    with path.open("xb") as file:
+        return sum(file.write(piece) for piece in pieces)

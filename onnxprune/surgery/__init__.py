@@ -1,0 +1,8 @@
+"""Cuts the graph: constants, attributes, shape operands."""
+
+from __future__ import annotations
+
+from onnxprune.surgery.apply import Cut, apply
+from onnxprune.surgery.cut import Cuts
+
+__all__ = ["Cut", "Cuts", "apply"]

@@ -1,0 +1,170 @@
+"""Carries a plan out: cuts constants, mends attributes and shape operands, refreshes declared shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from onnxprune.coupling.coupling import Coupling, Survivors
+from onnxprune.coupling.edits import Editor
+from onnxprune.coupling.groups import Indices
+from onnxprune.model.constants import Array, Constant
+from onnxprune.model.model import Model
+from onnxprune.model.trace import trace
+from onnxprune.surgery.cut import CutConstants, Cuts, cut_constants
+from onnxprune.surgery.tidy import tidy
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The result of surgery.
+
+    Attributes:
+        model: the pruned model.
+        cuts: what each constant of the source lost, as in the report.
+        survivors: what is left of every axis of the source.
+        warnings: what a user should know.
+    """
+
+    model: Model
+    cuts: Cuts
+    survivors: Survivors
+    warnings: tuple[str, ...] = ()
+
+
+def apply(coupling: Coupling, kept: Mapping[str, Indices]) -> Cut:
+    """Remove all units that are not kept; the source model is not touched.
+
+    Args:
+        coupling: of the source model.
+        kept: group name to ascending kept unit positions; groups not named keep all.
+    """
+    survivors = coupling.survivors(kept)
+    return _Surgeon(coupling, survivors).run()
+
+
+class _Surgeon:
+    def __init__(self, coupling: Coupling, survivors: Survivors) -> None:
+        self.coupling = coupling
+        self.survivors = survivors
+        self.proto = onnx.ModelProto()
+        self.proto.CopyFrom(coupling.model.proto)
+        self.constants: dict[str, Constant] = {}
+        self.overlays: list[tuple[int, int, Array, Array]] = []
+        self.detached: set[str] = set()
+        self.names = set(coupling.engine.axes) | set(coupling.model.constants)
+
+    def run(self) -> Cut:
+        cut = cut_constants(self.coupling, self.survivors)
+        self.constants.update(cut.changed)
+        self._rename(cut)
+        for site, rule in self.coupling.engine.sites.values():
+            if rule.fix is not None:
+                editor = Editor(site, self.survivors, self.coupling.engine.same)
+                rule.fix(site, editor)
+                self._carry_out(editor)
+        self._refresh_declared_shapes()
+        self._freeze_scales()
+        proto, constants = tidy(self.proto, self._all_constants(), self.overlays, self.detached)
+        source = self.coupling.model
+        model = Model(proto, constants, source.path, 0, "")
+        warnings = tuple(
+            f"{name!r} is read by several layers that were cut differently; each has a copy of its own now"
+            for name in cut.split
+        )
+        return Cut(model, cut.cuts, self.survivors, warnings)
+
+    def _rename(self, cut: CutConstants) -> None:
+        graph = self.proto.graph
+        for use, name in cut.renamed.items():
+            self.detached.add(use.constant)
+            graph.node[use.node].input[use.position] = name
+        for name in cut.added:
+            self._declare(cut.changed[name])
+        declared = {t.name: t for t in graph.initializer}
+        for name, constant in cut.changed.items():
+            if name in declared:
+                declared[name].CopyFrom(_emptied(constant))
+        for value in graph.input:
+            if value.name in cut.changed:
+                _set_dims(value, cut.changed[value.name].shape)
+
+    def _declare(self, constant: Constant) -> None:
+        self.constants[constant.name] = constant
+        self.names.add(constant.name)
+        self.proto.graph.initializer.append(_emptied(constant))
+
+    def _carry_out(self, editor: Editor) -> None:
+        node = self.proto.graph.node[editor.site.index]
+        for name in editor.removed_attributes:
+            for attribute in [a for a in node.attribute if a.name == name]:
+                node.attribute.remove(attribute)
+        for name, value in editor.attributes.items():
+            for attribute in [a for a in node.attribute if a.name == name]:
+                node.attribute.remove(attribute)
+            node.attribute.append(helper.make_attribute(name, value))
+        for i, values in editor.inputs.items():
+            self._set_input(node, i, values)
+        for i, (mask, values) in editor.overlays.items():
+            self.overlays.append((editor.site.index, i, mask, values))
+
+    def _set_input(self, node: NodeProto, i: int, values: Array) -> None:
+        while len(node.input) <= i:
+            node.input.append("")
+        if node.input[i]:
+            self.detached.add(node.input[i])
+        name = self._fresh(f"{node.input[i] or node.output[0]}.kept")
+        tensor = numpy_helper.from_array(np.asarray(values, order="C"), name)
+        self._declare(Constant(name, tuple(values.shape), tensor.data_type, lambda: values))
+        node.input[i] = name
+
+    def _fresh(self, wanted: str) -> str:
+        name, n = wanted, 2
+        while name in self.names:
+            name, n = f"{wanted}.{n}", n + 1
+        return name
+
+    def _all_constants(self) -> dict[str, Constant]:
+        return {**self.coupling.model.constants, **self.constants}
+
+    def _refresh_declared_shapes(self) -> None:
+        axes = self.coupling.engine.axes
+        for value in self.proto.graph.value_info:
+            own = axes.get(value.name)
+            if own is None or not value.type.HasField("tensor_type"):
+                continue
+            for axis, dim in zip(own, value.type.tensor_type.shape.dim, strict=False):
+                if not self.survivors.mask(axis).all() and dim.HasField("dim_value"):
+                    dim.dim_value = int(self.survivors.mask(axis).sum())
+
+    def _freeze_scales(self) -> None:
+        """Numbers that the source computes from sizes, such as an attention scale, keep their value."""
+        engine = self.coupling.engine
+        computed = engine.traces.first.values
+        readers = [
+            (site.index, i, name)
+            for site, _ in engine.sites.values()
+            for i, name in enumerate(site.node.input)
+            if name in computed and np.issubdtype(computed[name].dtype, np.floating)
+        ]
+        if not readers:
+            return
+        light = Model(self.proto, type(self.coupling.model.constants)(self._all_constants()))
+        after = trace(light, engine.traces.first.freeze).values
+        for index, i, name in readers:
+            if name in after and not np.array_equal(after[name], computed[name]) and engine.same(name).all():
+                self._set_input(self.proto.graph.node[index], i, computed[name])
+
+
+def _emptied(constant: Constant) -> TensorProto:
+    return TensorProto(name=constant.name, dims=constant.shape, data_type=constant.data_type)
+
+
+def _set_dims(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
+    for dim, n in zip(value.type.tensor_type.shape.dim, shape, strict=False):
+        dim.dim_value = n
+
