@@ -80,7 +80,7 @@ def dense(g: Builder, x: Value, out: int, *, bias: bool | None = None, gain: flo
     if not with_bias:
         return y
     b = g.bias(out)
-    return g.map("Add", *((y, b) if g.chance(0.5) else (y, b)))
+    return Value(g.op("Add", *((y, b) if g.chance(0.5) else (b, y))), shape)
 
 
 def layer_norm(g: Builder, x: Value) -> Value:

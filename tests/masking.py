@@ -22,7 +22,8 @@ MASK = "/mask"
 STATISTICS = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
 STATISTICS += ("InstanceNormalization", "GroupNormalization", "ReduceMean")
 
-_CARRIERS = ("Identity", "Cast", "CastLike", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Sqrt", "Abs", "Expand")
+_CARRIERS = ("Identity", "Cast", "CastLike", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Expand")
+_CARRIERS += ("Sqrt", "Abs", "Mul", "Pow", "ReduceSum", "ReduceL2", "ReduceSumSquare")  # the norm of a weight
 _DIVISORS = {"Div": 1, "QuantizeLinear": 1, "Reciprocal": 0, "Log": 0}
 _QUANTISED = {"DequantizeLinear": ((0, 2),), "QLinearConv": ((3, 5),), "ConvInteger": ((1, 3),)}
 _QUANTISED |= {"MatMulInteger": ((0, 2), (1, 3)), "QLinearMatMul": ((0, 2), (3, 5))}
@@ -77,7 +78,7 @@ def _divisors(model: onnx.ModelProto) -> set[str]:
     found = {n.input[_DIVISORS[n.op_type]] for n in model.graph.node if n.op_type in _DIVISORS}
     for node in reversed(model.graph.node):
         if node.op_type in _CARRIERS and node.output[0] in found:
-            found.add(node.input[0])
+            found.update(name for name in node.input if name)
     return found
 
 

@@ -60,12 +60,13 @@ def parameters(model: onnx.ModelProto) -> int:
 
 def check_interface(source: onnx.ModelProto, pruned: onnx.ModelProto) -> None:
     """Inputs, outputs and metadata are those of the source; the pruned file is valid ONNX."""
-    held = {i.name for i in source.graph.initializer}
+    held = {i.name for m in (source, pruned) for i in m.graph.initializer}
     inputs = [[i for i in m.graph.input if i.name not in held] for m in (source, pruned)]
     assert inputs[0] == inputs[1], "the graph's inputs changed"
     assert list(source.graph.output) == list(pruned.graph.output), "the graph's outputs changed"
-    names = [{i.name for i in m.graph.input} & held for m in (source, pruned)]
-    assert names[1] <= names[0], "constants became graph inputs"
+    if source.ir_version > 3:
+        names = [{i.name for i in m.graph.input} & held for m in (source, pruned)]
+        assert names[1] <= names[0], "constants became graph inputs"
     for field in ("ir_version", "producer_name", "producer_version", "domain", "model_version", "doc_string"):
         assert getattr(source, field) == getattr(pruned, field), f"{field} changed"
     assert list(source.opset_import) == list(pruned.opset_import), "opset imports changed"
@@ -154,23 +155,28 @@ def kept_positions(x: np.ndarray, y: np.ndarray, axes: Sequence[int]) -> np.ndar
     other = [a for a in range(1, x.ndim) if a not in axes and x.shape[a] != y.shape[a]]
     if other:
         return _kept_slices(x, y, axes, other[0])
-    lead = [a for a in range(x.ndim) if a not in axes]
-    batch = [a for a in lead if a == 0]
-    rows = [a for a in lead if a != 0]
-    order = [*batch, *rows, *axes]
-    sizes = (int(np.prod([x.shape[a] for a in batch])), int(np.prod([x.shape[a] for a in rows])), -1)
-    flat, short = x.transpose(order).reshape(sizes), y.transpose(order).reshape(sizes)
-    close = 1e-4 * max(np.abs(x).max(), 1e-12)
-    place, last = np.zeros(sizes[1], np.int64), short.shape[2]
-    mask, every = np.zeros(flat.shape, bool), np.arange(sizes[1])
-    for k in range(flat.shape[2]):
-        want = short[:, every, np.minimum(place, last - 1)]
-        hit = np.all(np.abs(flat[:, :, k] - want) <= close, axis=0) & (place < last)
-        mask[:, :, k] = hit
-        place += hit
-    if np.any(place < last):
+    rows = [a for a in range(1, x.ndim) if a not in axes]
+    order = [*([0] if 0 not in axes else []), *rows, *axes]
+    batch = 1 if 0 in axes else x.shape[0]
+    flat, short = (v.transpose(order).reshape(batch, int(np.prod([v.shape[a] for a in rows])), -1) for v in (x, y))
+    mask = _kept_columns(flat.reshape(-1, 1, flat.shape[2]), short.reshape(-1, 1, short.shape[2]))
+    mask = _kept_columns(flat, short) if mask is None else mask  # each row (group) may keep channels of its own
+    if mask is None:
         return None
-    return mask.reshape([x.shape[a] for a in order]).transpose(np.argsort(order))
+    return np.broadcast_to(mask, flat.shape).reshape([x.shape[a] for a in order]).transpose(np.argsort(order))
+
+
+def _kept_columns(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """Where y, shape (batch, rows, m), is found in x, shape (batch, rows, n): a mask (1, rows, n), or None."""
+    rows, last = np.arange(x.shape[1]), y.shape[2]
+    close = 1e-5 * max(np.abs(x).max(), 1e-12)
+    place, mask = np.zeros(x.shape[1], np.int64), np.zeros((1, *x.shape[1:]), bool)
+    for k in range(x.shape[2]):
+        want = y[:, rows, np.minimum(place, last - 1)]
+        near = np.abs(x[:, :, k] - want) <= close + 1e-4 * np.abs(want)
+        mask[0, :, k] = np.all(near, axis=0) & (place < last)
+        place += mask[0, :, k]
+    return None if np.any(place < last) else mask
 
 
 def _kept_slices(x: np.ndarray, y: np.ndarray, axes: Sequence[int], axis: int) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +9,7 @@ from onnx import TensorProto
 
 from onnxprune.coupling.engine import Engine, Use
 from onnxprune.coupling.groups import AxisSize, SizeModel, Term
-from onnxprune.coupling.labels import PINNED, Axis
+from onnxprune.coupling.labels import Axis
 from onnxprune.model.constants import PACKED
 
 if TYPE_CHECKING:
@@ -21,9 +20,8 @@ WEIGHTS = frozenset({TensorProto.INT8, TensorProto.UINT8, *PACKED})
 
 
 class _Compiler:
-    def __init__(self, units: UnitMap, members: dict[int, tuple[int, ...]]) -> None:
+    def __init__(self, units: UnitMap) -> None:
         self.units = units
-        self.members = members
         self.axes: list[AxisSize] = []
         self.positions: dict[bytes, int] = {}
 
@@ -42,22 +40,23 @@ class _Compiler:
         key = canonical.tobytes()
         if key not in self.positions:
             self.positions[key] = len(self.axes)
-            self.axes.append(AxisSize(tuple(self._parts(canonical).items())))
+            self.axes.append(AxisSize(self._parts(canonical)))
         return self.positions[key]
 
-    def _parts(self, canonical: Axis) -> dict[int | tuple[int, ...], int]:
-        counts: Counter[tuple[int, ...]] = Counter()
+    def _parts(self, canonical: Axis) -> tuple[tuple[int, tuple[int, ...]], ...]:
         labels, times = np.unique(canonical, return_counts=True)
-        for label, n in zip(labels.tolist(), times.tolist(), strict=True):
-            leaves = () if label == PINNED else self.members.get(label, (label,))
-            groups = sorted({int(self.units.group[leaf]) for leaf in leaves} - {-1})
-            counts[tuple(groups)] += n
-        return dict(counts)
+        groups = np.sort(self.units.group[self.units.labels.member_table(labels)], axis=1)
+        kinds, inverse = np.unique(groups, axis=0, return_inverse=True)
+        counts = np.bincount(inverse.reshape(-1), weights=times)
+        return tuple(
+            (int(n), tuple(dict.fromkeys(g for g in kind if g >= 0)))
+            for n, kind in zip(counts, kinds.tolist(), strict=True)
+        )
 
 
-def build_sizes(engine: Engine, units: UnitMap, members: dict[int, tuple[int, ...]]) -> SizeModel:
+def build_sizes(engine: Engine, units: UnitMap) -> SizeModel:
     """The cost model of a visited graph; MACs are those of one sample where the batch is symbolic."""
-    compiler = _Compiler(units, members)
+    compiler = _Compiler(units)
     batch = engine.traces.first.freeze.batch
     macs = []
     for factor, axes in engine.costs:
@@ -76,5 +75,4 @@ def build_sizes(engine: Engine, units: UnitMap, members: dict[int, tuple[int, ..
         sizes.append(Term(term.factor * constant.itemsize, term.axes))
         if constant.is_float or constant.data_type in WEIGHTS:
             params.append(term)
-    axes_ = tuple(AxisSize(tuple((n, g) for g, n in axis.parts)) for axis in compiler.axes)
-    return SizeModel(axes_, tuple(macs), tuple(params), tuple(sizes))
+    return SizeModel(tuple(compiler.axes), tuple(macs), tuple(params), tuple(sizes))

@@ -30,6 +30,7 @@ class Editor:
         survivors: what is left of each axis.
         attributes: new attribute values.
         inputs: new constant operands by input position.
+        replacement: another operator that reads the first input and these constants instead.
         overlays: operands that stay computed but for the entries where the mask is true.
         same: for a value with known integers, which entries do not depend on the symbolic dims.
     """
@@ -40,6 +41,7 @@ class Editor:
     attributes: dict[str, Any] = field(default_factory=dict)
     inputs: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
     overlays: dict[int, tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]] = field(default_factory=dict)
+    replacement: tuple[str, tuple[npt.NDArray[Any], ...]] | None = None
     removed_attributes: set[str] = field(default_factory=set)
 
     def mask(self, axis: Axis) -> npt.NDArray[np.bool_]:
@@ -57,6 +59,10 @@ class Editor:
     def is_cut(self, axis: Axis) -> bool:
         """Whether the axis lost an index."""
         return not bool(self.mask(axis).all())
+
+    def replace(self, op_type: str, *constants: npt.NDArray[Any]) -> None:
+        """Let another operator, without attributes, compute the same from the first input."""
+        self.replacement = (op_type, constants)
 
     def set_attribute(self, name: str, value: Any) -> None:
         """Give an attribute a new value."""

@@ -70,7 +70,9 @@ class Engine:
         self.model = model
         self.traces = traces
         self.labels = Labels()
-        self.opsets = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.proto.opset_import}
+        self.opsets = {
+            ("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.proto.opset_import
+        }
         self.axes: dict[str, Axes] = {}
         self.uses: dict[Use, Axes] = {}
         self.births: list[Birth] = []
@@ -90,7 +92,9 @@ class Engine:
         for value in graph.input:
             shape = self.traces.first.shapes.get(value.name)
             if value.name not in self.model.constants and shape is not None:
-                self.axes[value.name] = [self.labels.pinned(n, f"it is an axis of the input {value.name!r}") for n in shape]
+                self.axes[value.name] = [
+                    self.labels.pinned(n, f"it is an axis of the input {value.name!r}") for n in shape
+                ]
         for index, node in enumerate(graph.node):
             if node.op_type != "Constant" or node.domain:
                 self._visit(index, node)
@@ -132,14 +136,20 @@ class Engine:
         if computed is not None:
             return computed
         constant = self.model.constants.get(name)
-        if constant is not None and (constant.data_type in INTEGERS or constant.size == 1) and constant.can_be_cut:
+        if (
+            constant is not None
+            and (constant.data_type in INTEGERS or constant.size == 1)
+            and constant.can_be_cut
+        ):
             return constant.values()
         return None
 
     def scalar(self, name: str) -> float | None:
         """The single number that a constant holds."""
         constant = self.model.constants.get(name)
-        return float(constant.values().reshape(-1)[0]) if constant is not None and constant.size == 1 else None
+        return (
+            float(constant.values().reshape(-1)[0]) if constant is not None and constant.size == 1 else None
+        )
 
     def same(self, name: str) -> npt.NDArray[np.bool_]:
         """Which entries of a known value do not depend on the symbolic dims."""
@@ -247,7 +257,9 @@ class Engine:
         for name in site.node.output:
             shape = self.traces.first.shapes.get(name)
             if name and shape is not None:
-                self.axes[name] = [self.labels.pinned(n, f"it comes from {site.node.op_type} ({site.name})") for n in shape]
+                self.axes[name] = [
+                    self.labels.pinned(n, f"it comes from {site.node.op_type} ({site.name})") for n in shape
+                ]
 
     def _pin_all(self, axes: Axes, reason: str) -> None:
         for axis in axes:

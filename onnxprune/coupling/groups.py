@@ -140,7 +140,10 @@ class SizeModel:
     def lengths(self, shares: Floats) -> Floats:
         """Length of every axis, shape (axes,), for the kept shares, shape (groups,)."""
         return np.array(
-            [sum(count * float(np.prod(shares[list(groups)])) for count, groups in axis.parts) for axis in self.axes]
+            [
+                sum(count * float(np.prod(shares[list(groups)])) for count, groups in axis.parts)
+                for axis in self.axes
+            ]
         )
 
     def totals(self, shares: Floats) -> dict[str, float]:

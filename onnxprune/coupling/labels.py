@@ -36,6 +36,8 @@ class Labels:
         self._reason = np.zeros(1024, dtype=np.int64)
         self._count = 1
         self._members: dict[int, tuple[int, ...]] = {}
+        self._row = np.zeros(1024, dtype=np.int64)
+        self._table = np.zeros((256, 4), dtype=np.int64)
         self._product_of: dict[tuple[int, ...], int] = {}
         self._reasons: dict[str, int] = {"": 0}
         self._pinned_labels: dict[str, int] = {}
@@ -114,8 +116,9 @@ class Labels:
             leaves = ~(self._is_product[x] | self._is_product[y])
             low, high = np.minimum(x, y)[leaves], np.maximum(x, y)[leaves]
             np.minimum.at(self._parent, high, low)
-            for p, q in set(zip(x[~leaves].tolist(), y[~leaves].tolist(), strict=True)):
-                self._equate_sets(p, q)
+            if not leaves.all() and not self._define(x[~leaves], y[~leaves]):
+                for p, q in dict.fromkeys(zip(x[~leaves].tolist(), y[~leaves].tolist(), strict=True)):
+                    self._equate_sets(p, q)
 
     def pin(self, axis: Axis, reason: str) -> None:
         """Never remove any index of the axis."""
@@ -137,11 +140,22 @@ class Labels:
             out = following
         if not self._members:
             return out
-        products = self._is_product[out]
-        if products.any():
-            ids, inverse = np.unique(out[products], return_inverse=True)
-            out[products] = np.array([self._resolve(int(p)) for p in ids], dtype=np.int64)[inverse]
+        products = np.flatnonzero(self._is_product[out])
+        if len(products):
+            members = self._table[self._row[out[products]]]
+            stale = products[(self._parent[members] != members).any(axis=1)]
+            if len(stale):
+                ids, inverse = np.unique(out[stale], return_inverse=True)
+                out[stale] = self._resolve_all(ids)[inverse]
         return out
+
+    def member_table(self, labels: Axis) -> Axis:
+        """Leaves of canonical labels, shape (labels, most members), padded with the pinned label."""
+        rows = self._table[self._row[labels]].copy()
+        plain = ~self._is_product[labels]
+        rows[plain] = PINNED
+        rows[plain, 0] = labels[plain]
+        return rows
 
     def members(self, label: int) -> tuple[int, ...]:
         """Leaves that a canonical label depends on, outermost first; none for a pinned one."""
@@ -194,6 +208,7 @@ class Labels:
             self._is_product = np.concatenate([self._is_product, np.zeros(capacity - old, bool)])
             self._reason = np.concatenate([self._reason, np.zeros(capacity - old, np.int64)])
             self._block = np.concatenate([self._block, np.zeros(capacity - old, np.int64)])
+            self._row = np.concatenate([self._row, np.zeros(capacity - old, np.int64)])
         return np.arange(start, self._count)
 
     def _code(self, reason: str) -> int:
@@ -207,9 +222,67 @@ class Labels:
         if label is None:
             label = int(self._allocate(1)[0])
             self._is_product[label] = True
+            self._row[label] = self._tabulate(members)
             self._members[label] = members
             self._product_of[members] = label
         return label
+
+    def _intern_pairs(self, x: Axis, y: Axis) -> Axis:
+        """Products of two canonical labels each, none pinned: whole arrays at once where both are leaves."""
+        if self._is_product[x].any() or self._is_product[y].any():
+            parts = {label: self.members(label) for label in np.unique(np.concatenate([x, y])).tolist()}
+            pairs = zip(x.tolist(), y.tolist(), strict=True)
+            return np.array([self._intern(parts[p] + parts[q]) for p, q in pairs], dtype=np.int64)
+        found = np.minimum(x, y)
+        distinct = np.flatnonzero(x != y)
+        members = list(zip(found[distinct].tolist(), np.maximum(x, y)[distinct].tolist(), strict=True))
+        unknown = [m for m in dict.fromkeys(members) if m not in self._product_of]
+        if unknown:
+            new = self._allocate(len(unknown))
+            rows = len(self._members) + np.arange(len(unknown))
+            self._widen(len(self._members) + len(unknown), 2)
+            self._table[rows, :2] = unknown
+            self._is_product[new] = True
+            self._row[new] = rows
+            self._members.update(zip(new.tolist(), unknown, strict=True))
+            self._product_of.update(zip(unknown, new.tolist(), strict=True))
+        found[distinct] = [self._product_of[m] for m in members]
+        return found
+
+    def _widen(self, rows: int, width: int) -> None:
+        have, columns = self._table.shape
+        if rows > have or width > columns:
+            wider = np.zeros(
+                (max(2 * have, rows) if rows > have else have, max(width, columns)), dtype=np.int64
+            )
+            wider[:have, :columns] = self._table
+            self._table = wider
+
+    def _tabulate(self, members: tuple[int, ...]) -> int:
+        """Row of the member table, padded with the pinned label, that whole axes are looked up in."""
+        row = len(self._members)
+        self._widen(row + 1, len(members))
+        self._table[row, : len(members)] = members
+        return row
+
+    def _resolve_all(self, products: Axis) -> Axis:
+        """Stale products by what they stand for; pairs of leaves, the usual case, all at once."""
+        members = self._table[self._row[products]]
+        roots = self._parent[members]
+        while not np.array_equal(following := self._parent[roots], roots):
+            roots = following
+        roots.sort(axis=1)
+        roots[:, 1:][roots[:, 1:] == roots[:, :-1]] = PINNED
+        roots.sort(axis=1)
+        if roots[:, :-2].any() or self._is_product[roots].any():
+            return np.array([self._resolve(int(p)) for p in products], dtype=np.int64)
+        found = roots[:, -1]
+        pairs = roots[:, -2] != PINNED
+        found[pairs] = self._intern_pairs(roots[pairs, -2], roots[pairs, -1])
+        vanished = products[found == PINNED]
+        self._reason[vanished] = self._reason_codes(self._table[self._row[vanished], 0])
+        self._parent[products] = found
+        return found
 
     def _resolve(self, product: int) -> int:
         """The product over what its members stand for by now."""
@@ -231,6 +304,16 @@ class Labels:
         while (parent := int(self._parent[label])) != label:
             label = parent
         return label
+
+    def _define(self, x: Axis, y: Axis) -> bool:
+        """Let distinct leaves stand for products that none of them is a part of; False if not so."""
+        leaf, product = np.where(self._is_product[x], y, x), np.where(self._is_product[x], x, y)
+        if not leaf.all() or self._is_product[leaf].any() or len(np.unique(leaf)) < len(leaf):
+            return False
+        if np.isin(leaf, self._table[self._row[product]]).any():
+            return False
+        self._parent[leaf] = product
+        return True
 
     def _equate_sets(self, p: int, q: int) -> None:
         """Equate two canonical labels of which at least one is a product.
@@ -291,10 +374,7 @@ class Labels:
         x, y = np.repeat(x, len(inner)), np.tile(y, len(outer))
         flat = np.where(y == PINNED, a, b)
         both = (x != PINNED) & (y != PINNED) & (x != y)
-        flat[both] = [
-            self._intern(self.members(p) + self.members(q))
-            for p, q in zip(x[both].tolist(), y[both].tolist(), strict=True)
-        ]
+        flat[both] = self._intern_pairs(x[both], y[both])
         return flat
 
     def _varies_along_one(self, raw: Axis) -> list[Axis] | None:
@@ -304,8 +384,13 @@ class Labels:
             if (canonical == first).all():
                 continue
             others = tuple(j for j in range(raw.ndim) if j != k)
-            if (canonical == canonical[tuple(slice(None) if j == k else slice(0, 1) for j in range(raw.ndim))]).all():
-                return [self._line(raw, j) if j not in others else self._pinned_like(raw, j) for j in range(raw.ndim)]
+            if (
+                canonical == canonical[tuple(slice(None) if j == k else slice(0, 1) for j in range(raw.ndim))]
+            ).all():
+                return [
+                    self._line(raw, j) if j not in others else self._pinned_like(raw, j)
+                    for j in range(raw.ndim)
+                ]
             return None
         if canonical.size and canonical.flat[0] == PINNED:
             return [self._line(raw, j) for j in range(raw.ndim)]

@@ -87,7 +87,9 @@ class Registry:
     def __init__(self) -> None:
         self._rules: dict[tuple[str, str], Rule] = {}
 
-    def add(self, *ops: str, clean: Clean = as_first, fix: Fix | None = None, domain: str = "") -> Callable[[Couple], Couple]:
+    def add(
+        self, *ops: str, clean: Clean = as_first, fix: Fix | None = None, domain: str = ""
+    ) -> Callable[[Couple], Couple]:
         """Decorator that registers a coupling function for operators; duplicates raise."""
 
         def decorate(couple: Couple) -> Couple:

@@ -144,7 +144,9 @@ class Site:
         A removed index adds nothing only where one operand is exactly zero there.
         """
         if not any(self.clean(i) for i in operands):
-            self.labels.pin(axis, f"{self.node.op_type} sums over it where removed channels would not be zero")
+            self.labels.pin(
+                axis, f"{self.node.op_type} sums over it where removed channels would not be zero"
+            )
         self.engine.unfoldable.append(axis)
 
     def clean(self, i: int) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from onnxprune.coupling.costs import build_sizes
 from onnxprune.coupling.engine import Engine, FoundLayer
 from onnxprune.coupling.groups import Group, Guard, Layer, Role, Slice, Structure
-from onnxprune.coupling.labels import PINNED, Axis
+from onnxprune.coupling.labels import PINNED, Axis, Labels
 from onnxprune.coupling.partners import hold_partners
 
 
@@ -19,29 +19,34 @@ class UnitMap:
     """Which leaf is which unit.
 
     Attributes:
+        labels: the solved labels.
         canonical: canonical label of every label.
         products: canonical labels that are products.
         group: group position of every leaf, -1 for other labels.
         unit: unit position within its group of every leaf, -1 for other labels.
         leaves: leaves of each group by name, in unit order.
+        known: answers of ``rows`` so far, by axis.
     """
 
+    labels: Labels
     canonical: Axis
     products: tuple[int, ...]
     group: Axis
     unit: Axis
     leaves: dict[str, Axis]
+    known: dict[bytes, dict[int, Axis]] = field(default_factory=dict)
 
-    def rows(self, axis: Axis, members: dict[int, tuple[int, ...]]) -> dict[int, Axis]:
+    def rows(self, axis: Axis) -> dict[int, Axis]:
         """Unit of each index by group position, -1 where the index belongs to none of its units."""
         canonical = self.canonical[axis]
-        groups = self.group[canonical]
-        found = {int(g): np.where(groups == g, self.unit[canonical], -1) for g in np.unique(groups[groups >= 0])}
-        for position, label in enumerate(canonical.tolist()):
-            for leaf in members.get(label, ()):
-                row = found.setdefault(int(self.group[leaf]), np.full(len(axis), -1, dtype=np.int64))
-                row[position] = self.unit[leaf]
-        return found
+        key = canonical.tobytes()
+        if key not in self.known:
+            members = self.labels.member_table(canonical)
+            members = members[:, : max(1, int(members.any(axis=0).sum()))]
+            groups, units = self.group[members], self.unit[members]
+            present = dict.fromkeys(groups[groups >= 0].tolist())
+            self.known[key] = {g: np.where(groups == g, units, -1).max(axis=1) for g in present}
+        return self.known[key]
 
 
 def build_structure(engine: Engine) -> tuple[UnitMap, Structure]:
@@ -70,7 +75,7 @@ class _Builder:
         self.leaves = [leaves[group == g] for g in range(len(heads))]
         for own in self.leaves:
             self.unit_of[own] = np.arange(len(own))
-        self.units = UnitMap(canonical, self.products, self.group_of, self.unit_of, {})
+        self.units = UnitMap(self.labels, canonical, self.products, self.group_of, self.unit_of, {})
 
     def structure(self) -> Structure:
         slices = self._slices()
@@ -79,7 +84,9 @@ class _Builder:
         statistic = self._touched([a for axes in self.engine.statistics.values() for a in axes])
         unfoldable = self._touched(self.engine.unfoldable) | statistic
         steps = self._steps()
-        held = hold_partners([self.group_of[list(m)].tolist() for m in self.members.values()], self.leaves, statistic)
+        held = hold_partners(
+            [self.group_of[list(m)].tolist() for m in self.members.values()], self.leaves, statistic
+        )
         groups = tuple(
             Group(
                 name=name,
@@ -95,7 +102,7 @@ class _Builder:
             for g, name in enumerate(names)
         )
         layers = tuple(self._layer(found, names) for found in self._distinct_layers())
-        sizes = build_sizes(self.engine, self.units, self.members)
+        sizes = build_sizes(self.engine, self.units)
         return Structure(groups, layers, sizes, self._guards(groups))
 
     def _slices(self) -> list[list[Slice]]:
@@ -105,7 +112,7 @@ class _Builder:
             for k, axis in enumerate(axes):
                 role, site = self.engine.roles.get((use, k), (Role.OTHER, None))
                 layer = site.name if site else readers.get(use.constant, "")
-                for g, row in self.units.rows(axis, self.members).items():
+                for g, row in self.units.rows(axis).items():
                     found[g].append(Slice(use.constant, k, row, role, layer))
         return found
 
@@ -144,7 +151,7 @@ class _Builder:
             if key in seen:
                 continue
             seen.add(key)
-            for g, row in self.units.rows(axis, self.members).items():
+            for g, row in self.units.rows(axis).items():
                 steps[g].add(int(np.bincount(row[row >= 0]).max()))
         return steps
 
@@ -153,7 +160,7 @@ class _Builder:
 
     def _layer(self, found: FoundLayer, names: list[str]) -> Layer:
         canonical = self.units.canonical[found.out]
-        rows = self.units.rows(found.out, self.members)
+        rows = self.units.rows(found.out)
         pinned = bool((canonical == PINNED).any())
         reasons = self.labels.reasons(found.out) if pinned else []
         return Layer(
@@ -183,6 +190,10 @@ class _Builder:
 
     def _guard_members(self, canonical: Axis, free: set[int]) -> list[tuple[int, int]] | None:
         """Units of which one must stay, None where the axis cannot become empty anyway."""
+        lone = canonical[self.group_of[canonical] >= 0]
+        whole = np.bincount(self.group_of[np.unique(lone)], minlength=len(self.leaves))
+        if any(whole[g] == len(self.leaves[g]) for g in np.flatnonzero(whole)):
+            return None  # every group keeps a unit, so an axis with all units of one keeps an index
         pairs: set[tuple[int, int]] = set()
         for label in np.unique(canonical).tolist():
             own = [(int(self.group_of[m]), int(self.unit_of[m])) for m in self.members.get(label, (label,))]

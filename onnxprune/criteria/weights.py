@@ -55,8 +55,10 @@ class Weights:
             slices: of that group; one that occurs twice (shared weights) counts once.
             unit_scores: gives (units,) for a slice, NaN where the slice does not hold the unit.
         """
-        distinct = {(s.constant, s.axis, s.units.tobytes()): s for s in reversed(slices)}
-        rows = [unit_scores(s) for s in reversed(distinct.values())]
+        distinct: dict[tuple[str, int, bytes], Slice] = {}
+        for found in slices:
+            distinct.setdefault((found.constant, found.axis, found.units.tobytes()), found)
+        rows = [unit_scores(found) for found in distinct.values()]
         return reduce_slices(np.stack(rows) if rows else np.zeros((0, group.size)), self._reduction)
 
     def rng(self, group: Group) -> np.random.Generator:

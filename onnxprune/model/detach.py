@@ -111,7 +111,8 @@ def _light_node(message: memoryview, seen: dict[str, SourceTensor]) -> list[wire
 
     pieces = wire.rewritten(message, {ATTRIBUTE: light_attribute})
     shell.ParseFromString(b"".join(pieces))
-    if not (is_constant(shell) and len(tensors) == 1 and _is_bulk(tensors[0])):
+    plain = is_constant(shell) and [attribute.name for attribute in shell.attribute] == ["value"]
+    if not (plain and len(tensors) == 1 and _is_bulk(tensors[0])):
         return None
     seen[shell.output[0]] = tensors[0]
     return pieces

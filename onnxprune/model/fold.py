@@ -15,7 +15,18 @@ MAX_ELEMENTS = 1_000_000
 MAX_FLOATS = 16
 """Longer float results are data, not shape arithmetic."""
 
-NEVER = frozenset({"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"})
+NEVER = frozenset(
+    {
+        "ConstantOfShape",
+        "Expand",
+        "RandomNormal",
+        "RandomUniform",
+        "RandomNormalLike",
+        "RandomUniformLike",
+        "Multinomial",
+        "Bernoulli",
+    }
+)
 
 _SIMPLE = {
     "Identity": lambda x: x,
@@ -66,7 +77,33 @@ def infer(
         )
     except Exception:  # inference refuses what it cannot know; the value then stays unknown
         return {}
+    if (schema.has_function or schema.has_context_dependent_function) and not all(
+        _is_shaped(found.get(name)) for name in node.output if name
+    ):
+        return _infer_by_function(node, types, opset_imports)
     return dict(found)
+
+
+def _is_shaped(found: onnx.TypeProto | None) -> bool:
+    return found is not None and found.tensor_type.HasField("shape")
+
+
+def _infer_by_function(
+    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], opset_imports: list[onnx.OperatorSetIdProto]
+) -> dict[str, onnx.TypeProto]:
+    """Types of an operator that is only specified as a function of others."""
+    inputs = [
+        onnx.helper.make_value_info(name, types[name]) for name in dict.fromkeys(node.input) if name in types
+    ]
+    graph = onnx.helper.make_graph(
+        [node], "one", inputs, [onnx.ValueInfoProto(name=name) for name in node.output if name]
+    )
+    model = onnx.helper.make_model(graph, opset_imports=opset_imports, ir_version=8)
+    try:
+        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except Exception:  # as above
+        return {}
+    return {value.name: value.type for value in inferred.graph.output}
 
 
 def _has_graph(node: onnx.NodeProto) -> bool:

@@ -26,10 +26,10 @@ _LARGE = 1 << 20
 """Tensors of this many bytes start on a page, so that a runtime can map them by themselves."""
 
 
-def save_model(model: Model, path: Path) -> int:
+def save_model(model: Model, path: Path, *, largest_single_file: int = LARGEST_SINGLE_FILE) -> int:
     """Write a model and return the bytes written, external data included.
 
-    Models whose source has external data, and those over ``LARGEST_SINGLE_FILE`` bytes, get one data
+    Models whose source has external data, and those over ``largest_single_file`` bytes, get one data
     file named ``<name>.data`` beside them. Nothing is left behind when it fails. The same model gives
     the same bytes.
 
@@ -39,7 +39,7 @@ def save_model(model: Model, path: Path) -> int:
     path = Path(path)
     check_output(path, model)
     pieces = [] if model.external else stream.pieces(model, stream.inline)
-    if not model.external and wire.length_of(pieces) <= LARGEST_SINGLE_FILE:
+    if not model.external and wire.length_of(pieces) <= largest_single_file:
         return _write_all({path: pieces})
     layout = _Layout(data_path(path).name)
     pieces = stream.pieces(model, layout.tensor)

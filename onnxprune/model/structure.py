@@ -121,7 +121,10 @@ def _unknown(graph: GraphProto, position: int, name: str) -> InputError:
 
 
 def _cycle(graph: GraphProto, producers: dict[str, int], start: int) -> list[int]:
-    """Positions of the nodes of a cycle that the given node depends on; empty if there is none."""
+    """Positions of the nodes of a cycle that the given node depends on; empty if there is none.
+
+    They start at the one that comes first in the file; each reads from the one after it.
+    """
     trail: list[int] = []
     on_trail: set[int] = set()
     done: set[int] = set()
@@ -143,7 +146,9 @@ def _cycle(graph: GraphProto, producers: dict[str, int], start: int) -> list[int
             on_trail.discard(position)
             done.add(position)
         elif following in on_trail:
-            return trail[trail.index(following) :]
+            cycle = trail[trail.index(following) :]
+            first = cycle.index(min(cycle))
+            return cycle[first:] + cycle[:first]
         elif following not in done:
             enter(following)
     return []

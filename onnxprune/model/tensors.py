@@ -6,6 +6,7 @@ import math
 from functools import cached_property
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxprune.errors import InputError
@@ -42,7 +43,7 @@ class SourceTensor:
         self._typed = ""
         light: list[wire.Piece] = []
         for field in wire.fields(message):
-            if field.number == RAW_DATA:
+            if field.number == RAW_DATA and field.kind == wire.LENGTH:
                 self.raw = message[field.payload : field.end]
             elif field.number in _TYPED_DATA:
                 self._typed = _TYPED_DATA[field.number]
@@ -82,10 +83,16 @@ class SourceTensor:
         if self.raw is not None and self.header.data_type != TensorProto.STRING:
             stored, expected, unit = len(self.raw), self.nbytes, "bytes"
         else:
-            stored = len(getattr(self(), self._typed)) if self._typed else 0
+            stored = self._typed_count()
             expected, unit = self._typed_length(), "values"
         if stored != expected:
             raise self._mismatch(f"it holds {stored:,} {unit} instead of {expected:,}")
+
+    def _typed_count(self) -> int:
+        try:
+            return len(getattr(self(), self._typed)) if self._typed else 0
+        except DecodeError as exc:
+            raise self._mismatch(str(exc)) from exc
 
     def _typed_length(self) -> int:
         elements = math.prod(self.shape)

@@ -56,7 +56,9 @@ class _Tracer:
         for value in graph.input:
             shape = self.trace.freeze.inputs.get(value.name)
             if shape is not None:
-                self._learn(value.name, helper.make_tensor_type_proto(value.type.tensor_type.elem_type, shape))
+                self._learn(
+                    value.name, helper.make_tensor_type_proto(value.type.tensor_type.elem_type, shape)
+                )
         for node in graph.node:
             self._visit(node)
         return self.trace
@@ -112,7 +114,11 @@ class _Tracer:
 
     def _is_integer(self, name: str) -> bool:
         constant = self.model.constants.get(name)
-        return constant is not None and constant.data_type in (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
+        return constant is not None and constant.data_type in (
+            TensorProto.INT64,
+            TensorProto.INT32,
+            TensorProto.BOOL,
+        )
 
     def _learn_constant(self, constant: Constant) -> None:
         self.types[constant.name] = helper.make_tensor_type_proto(constant.data_type, constant.shape)
@@ -123,7 +129,9 @@ class _Tracer:
     def _learn_value(self, name: str, value: Array) -> None:
         self.trace.values[name] = value
         self.trace.shapes[name] = value.shape
-        self.types[name] = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+        self.types[name] = helper.make_tensor_type_proto(
+            helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+        )
         if value.size <= MAX_INFERENCE_DATA:
             self.data[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
 
@@ -159,7 +167,10 @@ def trace_pair(model: Model) -> TracePair:
     """The traces with the fewest unknown values among the choices that are worth trying."""
     best: TracePair | None = None
     for pair in _attempts(model):
-        if best is None or pair.first.unknown + pair.second.unknown < best.first.unknown + best.second.unknown:
+        if (
+            best is None
+            or pair.first.unknown + pair.second.unknown < best.first.unknown + best.second.unknown
+        ):
             best = pair
         if best.first.unknown == 0:
             break

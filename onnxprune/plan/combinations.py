@@ -11,7 +11,10 @@ MOST = 40_000
 """Combinations that are tried at most."""
 
 WORK = 20_000_000
-"""Products of shares that are computed at most, over all combinations."""
+"""Products of shares that are computed at most, over all combinations, to get within tolerance."""
+
+POLISH = 2_000_000
+"""The same where the total is within tolerance already."""
 
 BLOCK = 1_000_000
 """The same for one vectorised evaluation, which bounds the memory."""
@@ -27,9 +30,11 @@ def best_combination(problem: Problem, counts: Indices) -> Indices:
         problem: choices and target.
         counts: (groups,) where the search by steps ended; returned where nothing is better.
     """
-    found = _best(problem, counts, _window(problem, counts, NEAR))
-    if _miss(problem, found) > TOLERANCE * abs(problem.target):
-        found = _best(problem, found, problem.choices)
+    allowed = TOLERANCE * abs(problem.target)
+    work = WORK if _miss(problem, counts) > allowed else POLISH
+    found = _best(problem, counts, _affordable(problem, counts, _window(problem, counts, NEAR), work))
+    if _miss(problem, found) > allowed:
+        found = _best(problem, found, _affordable(problem, found, problem.choices, work))
     return found
 
 
@@ -46,7 +51,6 @@ def _window(problem: Problem, counts: Indices, reach: int) -> tuple[Indices, ...
 
 def _best(problem: Problem, counts: Indices, options: tuple[Indices, ...]) -> Indices:
     """The best combination of options: least strain among the fine ones, else the nearest total."""
-    options = _affordable(problem, counts, options)
     shape = tuple(len(o) for o in options)
     fine = FINE * abs(problem.target)
     best, best_key = counts, _key(problem, counts[None, :], fine)[0]
@@ -69,7 +73,9 @@ def _key(problem: Problem, counts: Indices, fine: float) -> Floats:
     return np.where(misses <= fine, strain / (1.0 + strain) - 1.0, misses)
 
 
-def _affordable(problem: Problem, counts: Indices, options: tuple[Indices, ...]) -> tuple[Indices, ...]:
+def _affordable(
+    problem: Problem, counts: Indices, options: tuple[Indices, ...], work: int
+) -> tuple[Indices, ...]:
     """The options of the groups that matter most; the others keep their counts.
 
     Grows the set from the group whose options move the total most, as far as the number of
@@ -79,7 +85,7 @@ def _affordable(problem: Problem, counts: Indices, options: tuple[Indices, ...])
     low = np.array([o[0] for o in options]) / counts
     high = np.array([o[-1] for o in options]) / counts
     leverage = problem.costs.changes(shares, high) - problem.costs.changes(shares, low)
-    limit = min(MOST, WORK // _work(problem))
+    limit = min(MOST, work // _work(problem))
     taken = [np.array([count]) for count in counts]
     combinations = 1
     for group in np.argsort(-leverage, kind="stable"):

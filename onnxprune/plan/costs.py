@@ -101,8 +101,7 @@ class Costs:
         old = lengths[self.term_axes[reach.term]]
         after = np.prod(old + by_pair[reach.slots], axis=1) - np.prod(old, axis=1)
         weights = self.factors[reach.term] * after
-        changes: Floats = np.bincount(reach.group, weights=weights, minlength=self.groups)
-        return changes
+        return np.asarray(np.bincount(reach.group, weights=weights, minlength=self.groups), np.float64)
 
     def _parts(self, shares: Floats) -> Floats:
         padded = np.append(shares, 1.0)

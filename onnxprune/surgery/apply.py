@@ -19,6 +19,10 @@ from onnxprune.surgery.cut import CutConstants, Cuts, cut_constants
 from onnxprune.surgery.tidy import tidy
 
 
+INITIALIZERS_ALONE = 4
+"""Before this IR version every initializer had to be a graph input too; new ones become nodes."""
+
+
 @dataclass(frozen=True)
 class Cut:
     """The result of surgery.
@@ -56,6 +60,7 @@ class _Surgeon:
         self.constants: dict[str, Constant] = {}
         self.overlays: list[tuple[int, int, Array, Array]] = []
         self.detached: set[str] = set()
+        self.nodes: list[NodeProto] = []
         self.names = set(coupling.engine.axes) | set(coupling.model.constants)
 
     def run(self) -> Cut:
@@ -69,7 +74,11 @@ class _Surgeon:
                 self._carry_out(editor)
         self._refresh_declared_shapes()
         self._freeze_scales()
-        proto, constants = tidy(self.proto, self._all_constants(), self.overlays, self.detached)
+        overlays = [(index + len(self.nodes), *rest) for index, *rest in self.overlays]
+        nodes = [*self.nodes, *self.proto.graph.node]
+        del self.proto.graph.node[:]
+        self.proto.graph.node.extend(nodes)
+        proto, constants = tidy(self.proto, self._all_constants(), overlays, self.detached)
         source = self.coupling.model
         model = Model(proto, constants, source.path, 0, "")
         warnings = tuple(
@@ -96,10 +105,20 @@ class _Surgeon:
     def _declare(self, constant: Constant) -> None:
         self.constants[constant.name] = constant
         self.names.add(constant.name)
-        self.proto.graph.initializer.append(_emptied(constant))
+        if self.proto.ir_version >= INITIALIZERS_ALONE:
+            self.proto.graph.initializer.append(_emptied(constant))
+        else:
+            self.nodes.append(helper.make_node("Constant", [], [constant.name], value=_emptied(constant)))
 
     def _carry_out(self, editor: Editor) -> None:
         node = self.proto.graph.node[editor.site.index]
+        if editor.replacement is not None:
+            op_type, constants = editor.replacement
+            node.op_type = op_type
+            self.detached.update(node.input[1:])
+            del node.attribute[:], node.input[1:]
+            for i, values in enumerate(constants):
+                self._set_input(node, i + 1, values)
         for name in editor.removed_attributes:
             for attribute in [a for a in node.attribute if a.name == name]:
                 node.attribute.remove(attribute)
@@ -156,7 +175,12 @@ class _Surgeon:
         light = Model(self.proto, type(self.coupling.model.constants)(self._all_constants()))
         after = trace(light, engine.traces.first.freeze).values
         for index, i, name in readers:
-            if name in after and not np.array_equal(after[name], computed[name]) and engine.same(name).all():
+            if (
+                self.proto.graph.node[index].input[i] == name
+                and name in after
+                and not np.array_equal(after[name], computed[name])
+                and engine.same(name).all()
+            ):
                 self._set_input(self.proto.graph.node[index], i, computed[name])
 
 
@@ -167,4 +191,3 @@ def _emptied(constant: Constant) -> TensorProto:
 def _set_dims(value: onnx.ValueInfoProto, shape: tuple[int, ...]) -> None:
     for dim, n in zip(value.type.tensor_type.shape.dim, shape, strict=False):
         dim.dim_value = n
-

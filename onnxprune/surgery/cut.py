@@ -109,7 +109,9 @@ def _common(source: Constant, all_kept: list[Kept]) -> Kept:
 
 def _account(source: Constant, kept: Kept) -> dict[str, AxisCut]:
     return {
-        str(k): {"size": source.shape[k], "kept": indices.tolist()} for k, indices in enumerate(kept) if indices is not None
+        str(k): {"size": source.shape[k], "kept": indices.tolist()}
+        for k, indices in enumerate(kept)
+        if indices is not None
     }
 
 

@@ -65,7 +65,9 @@ def _rewire(proto: ModelProto, overlays: Sequence[Overlay]) -> None:
             copy.input.extend(rewritten[node.output[0]].input)
         result.append(copy)
     known = {t.name for t in proto.graph.initializer}
-    fresh = [t for t in exported.graph.initializer if t.name not in known and t.name.endswith((".mask", ".kept"))]
+    fresh = [
+        t for t in exported.graph.initializer if t.name not in known and t.name.endswith((".mask", ".kept"))
+    ]
     del proto.graph.node[:]
     proto.graph.node.extend(result)
     proto.graph.initializer.extend(fresh)

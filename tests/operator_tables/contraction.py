@@ -58,7 +58,7 @@ CASES = [
     case("matmul-of-activations-gated", "p = Sigmoid(x) q = Sigmoid(z) a = Transpose<perm=[0,2,1]>(q) y = MatMul(p, a)",
          x="tokens", pinned="*"),
     case("matmul-gram", "a = Transpose<perm=[0,2,1]>(x) y = MatMul(x, a)", x="tokens", head="matmul"),
-    case("matmul-covariance", "a = Transpose<perm=[0,2,1]>(x) y = MatMul(a, x)", x="tokens", head="matmul"),
+    case("matmul-covariance", "a = Transpose<perm=[0,2,1]>(x) y = MatMul(a, x)", x="tokens", pinned="output"),
     case("matmul-nhwc", "t = Transpose<perm=[0,2,3,1]>(x) a = MatMul(t, w) b = Add(a, c) y = Transpose<perm=[0,3,1,2]>(b)",
          w=(12, 6), c=(6,)),
     # Einsum

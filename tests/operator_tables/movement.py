@@ -63,7 +63,7 @@ CASES = [
     case("gather-one-channel", "a = Gather<axis=1>(x, i) b = Unsqueeze(a, one) y = Mul(x, b)", i=np.int64(3), one=[1], pinned="*"),
     case("gather-space", "y = Gather<axis=2>(x, i)", i=[0, 2, 4]),
     case("gather-first-token", "y = Gather<axis=1>(x, i)", x="tokens", i=np.int64(0)),
-    case("gather-dynamic", "m = ReduceMax<axes=[1,3], keepdims=0>(x) k = ArgMax<axis=1, keepdims=0>(m) y = Gather<axis=2>(x, k)"),
+    case("gather-dynamic", "m = ReduceMax<axes=[1,3], keepdims=0>(image) k = ArgMax<axis=1, keepdims=0>(m) y = Gather<axis=2>(x, k)"),
     case("gather-elements", "y = GatherElements<axis=1>(x, i)", i=np.zeros((2, 4, 6, 6), np.int64), pinned="GatherElements"),
     case("gather-nd", "a = GatherND(x, i) y = Unsqueeze(a, o)", i=[[0, 3], [1, 2]], o=[0], pinned="GatherND"),
     case("scatter-elements", "y = ScatterElements<axis=1>(x, i, u)", opset=16, i=np.zeros((2, 1, 6, 6), np.int64), u=(2, 1, 6, 6),

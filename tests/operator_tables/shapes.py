@@ -10,7 +10,7 @@ CHANNEL_COUNT = "s = Shape(x) c = Gather(s, one)"
 
 CASES = [
     case("flatten", "y = Flatten(x)", opset=(7, 9, 11, 13, 21)),
-    case("flatten-axis-2", "y = Flatten<axis=2>(x)"),
+    case("flatten-axis-2", "y = Flatten<axis=2>(x)", pinned="output"),
     case("flatten-gemm", "a = Flatten(x) y = Gemm(a, w, b)", w=(432, 6), b=(6,)),
     case("flatten-pooled", "a = GlobalAveragePool(x) y = Flatten(a)"),
     case("flatten-nhwc", "t = Transpose<perm=[0,2,3,1]>(x) y = Flatten(t)"),
@@ -25,11 +25,11 @@ CASES = [
     case("reshape-tokens", "a = Reshape(x, s) y = Transpose<perm=[0,2,1]>(a)", s=[0, 12, -1], head="matmul"),
     case("reshape-tokens-by-rest", "a = Reshape(x, s) y = Transpose<perm=[0,2,1]>(a)", s=[2, -1, 36], head="matmul"),
     case("reshape-back", "a = Reshape(x, s) b = Relu(a) y = Reshape(b, t)", s=[0, 0, 36], t=[0, 0, 6, 6]),
-    case("reshape-splits-channels", "a = Reshape(x, s) b = Relu(a) y = Reshape(b, t)", s=[0, 3, 4, 6, 6], t=[0, 12, 6, 6]),
+    case("reshape-splits-channels", "a = Reshape(x, s) b = Relu(a) y = Reshape(b, t)", s=[0, 3, 4, 6, 6], t=[0, 12, 6, 6], kept=None),
     case("reshape-channel-shuffle", "a = Reshape(x, s) b = Transpose<perm=[0,2,1,3,4]>(a) y = Reshape(b, t)",
          s=[0, 3, 4, 6, 6], t=[0, -1, 6, 6], kept=None),
     case("reshape-heads", "a = Reshape(x, s) b = Transpose<perm=[0,2,1,3]>(a) c = Transpose<perm=[0,2,1,3]>(b) y = Reshape(c, t)",
-         x="tokens", s=[0, 0, 3, 4], t=[0, 0, 12]),
+         x="tokens", s=[0, 0, 3, 4], t=[0, 0, 12], kept=None),
     case("reshape-merges-batch", "y = Reshape(x, s)", x="tokens", s=[-1, 12]),
     case("reshape-unaligned", "y = Reshape(x, s)", s=[2, 8, 54], head="matmul", pinned="*"),
     case("reshape-merges-channels-and-rows", "a = Reshape(x, s) y = Transpose<perm=[0,2,1]>(a)", s=[2, 72, 6], head="matmul"),
@@ -52,7 +52,7 @@ CASES = [
     case("shape-start-end", "s = Shape<start=0, end=2>(x) t = Concat<axis=0>(s, rest) a = Reshape(x, t) y = Transpose<perm=[0,2,1]>(a)",
          opset=15, rest=[-1], head="matmul"),
     case("constant-of-shape-by-channels", f"{CHANNEL_COUNT} u = Unsqueeze(c, front) t = Concat<axis=0>(u, ones)"
-         " k = ConstantOfShape<value = float[1] {0.5}>(t) y = Mul(x, k)", one=np.int64(1), front=[0], ones=[1, 1]),
+         " k = ConstantOfShape<value = float[1] {0.5}>(t) y = Mul(x, k)", one=np.int64(1), front=[0], ones=[1, 1], pinned="*"),
     case("squeeze-attribute", "g = GlobalAveragePool(x) y = Squeeze<axes=[2,3]>(g)", opset=(7, 11)),
     case("squeeze-input", "g = GlobalAveragePool(x) y = Squeeze(g, a)", opset=(13, 21), a=[2, 3]),
     case("squeeze-all", "g = GlobalAveragePool(x) y = Squeeze(g)"),

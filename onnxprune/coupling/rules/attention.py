@@ -57,4 +57,6 @@ def attention(site: Site) -> list[Axes]:
     for inner in ("d", "v"):
         site.macs(1, [binding["b"], heads, binding["q"], binding["k"], binding[inner]])
     last = labels.product([heads, binding["v"]])
-    return [[binding["b"], binding["q"], last] if folded else [binding["b"], heads, binding["q"], binding["v"]]]
+    return [
+        [binding["b"], binding["q"], last] if folded else [binding["b"], heads, binding["q"], binding["v"]]
+    ]

@@ -22,7 +22,11 @@ def _convolution(site: Site, text: str, *, x: int, w: int, bias: int) -> list[Ax
     binding = match(site.labels, text, operands, {"group": int(site.attribute("group", 1))})
     out = binding.give(parse(text).outputs[0], site.out_shape())
     site.memo = {"group": binding["group"]}
-    site.layer(w, out=site.axes(w)[0] if text is CONV else site.axes(w)[1], inner=site.axes(w)[1 if text is CONV else 0])
+    site.layer(
+        w,
+        out=site.axes(w)[0] if text is CONV else site.axes(w)[1],
+        inner=site.axes(w)[1 if text is CONV else 0],
+    )
     site.role(bias, Role.BIAS)
     kernel = prod(site.shape(w)[2:])
     positions = prod(site.out_shape()[2:]) if text is CONV else prod(site.shape(x)[2:])
@@ -86,9 +90,17 @@ def gemm(site: Site) -> list[Axes]:
         broadcast(site.labels, [[binding["m"], binding["n"]], site.axes(2)])
         site.role(2, Role.BIAS)
     if site.engine.is_constant(site.node.input[1]):
-        site.layer(1, out=binding_axis(site, 1, "n" in b.split()[:1]), inner=binding_axis(site, 1, "k" in b.split()[:1]))
+        site.layer(
+            1,
+            out=binding_axis(site, 1, "n" in b.split()[:1]),
+            inner=binding_axis(site, 1, "k" in b.split()[:1]),
+        )
     elif site.engine.is_constant(site.node.input[0]):
-        site.layer(0, out=binding_axis(site, 0, "m" in a.split()[:1]), inner=binding_axis(site, 0, "k" in a.split()[:1]))
+        site.layer(
+            0,
+            out=binding_axis(site, 0, "m" in a.split()[:1]),
+            inner=binding_axis(site, 0, "k" in a.split()[:1]),
+        )
     else:
         site.contracted(binding["k"], (0, 1))
     site.macs(1, [binding["m"], binding["k"], binding["n"]])

@@ -12,7 +12,9 @@ IsInf IsNaN LeakyRelu Mish Neg Relu Round Selu Shrink Sign Sin Sinh Softsign Sqr
 ThresholdedRelu Dropout""".split()
 ZERO_TO_OTHER = "Acos Acosh Cos Cosh Exp HardSigmoid Not Sigmoid Softplus".split()
 ZERO_TO_INFINITY = "Log Reciprocal".split()
-COMPARISONS = "And Equal Greater GreaterOrEqual Less LessOrEqual Max Min Or Xor BitwiseAnd BitwiseOr BitwiseXor".split()
+COMPARISONS = (
+    "And Equal Greater GreaterOrEqual Less LessOrEqual Max Min Or Xor BitwiseAnd BitwiseOr BitwiseXor".split()
+)
 
 
 def unary(site: Site) -> list[Axes]:
@@ -54,20 +56,18 @@ RULES.add("Mod", clean=never)(together)
 @RULES.add("Div", clean=as_first)
 def divide(site: Site) -> list[Axes]:
     """A divisor computed from removed channels would be zero; a constant one is masked by one."""
-    if not site.engine.is_constant(site.node.input[1]) and site.clean(1):
+    if site.node.input[1] not in site.engine.model.constants and site.clean(1):
         for axis in site.axes(1):
             site.labels.pin(axis, "it divides")
     return together(site)
 
 
-@RULES.add("Pow", clean=as_first)
-def power(site: Site) -> list[Axes]:
-    """Only a lone exponent is sure to keep zeros zero."""
-    exponent = site.axes(1)
-    if any(len(axis) > 1 for axis in exponent):
-        for axis in exponent:
-            site.labels.pin(axis, "it is an exponent")
-    return together(site)
+def _lone_exponent(site: Site) -> bool:
+    """Zero to the power of a masked exponent is one."""
+    return site.clean(0) and all(len(axis) == 1 for axis in site.axes(1))
+
+
+RULES.add("Pow", clean=_lone_exponent)(together)
 
 
 @RULES.add("PRelu", clean=as_first)
@@ -77,13 +77,32 @@ def parametric_relu(site: Site) -> list[Axes]:
     return together(site)
 
 
-@RULES.add("LRN", "Hardmax", "CumSum", "Trilu", clean=never)
+@RULES.add("LRN", clean=as_first)
 def across_channels(site: Site) -> list[Axes]:
-    """Every element sees its neighbours along an axis, so a cut would change the others."""
-    raise Unfollowable(f"{site.node.op_type} mixes neighbouring channels")
+    """Every channel sees its neighbours, so a cut would change the others."""
+    site.labels.pin(site.axes(0)[1], "LRN mixes neighbouring channels")
+    return [list(site.axes(0))]
 
 
-@RULES.add("Softmax", "LogSoftmax", clean=never)
+@RULES.add("CumSum", clean=as_first)
+def running_sum(site: Site) -> list[Axes]:
+    """The summed axis stays whole: removed indices would pass on the sum before them."""
+    axis = site.value(1)
+    if axis is None:
+        raise Unfollowable("its axis is computed from data")
+    site.labels.pin(site.axes(0)[int(axis.reshape(-1)[0])], "CumSum runs along it")
+    return [list(site.axes(0))]
+
+
+@RULES.add("Trilu", clean=as_first)
+def triangle(site: Site) -> list[Axes]:
+    """The last two axes are compared by position."""
+    for axis in site.axes(0)[-2:]:
+        site.labels.pin(axis, "Trilu compares positions along it")
+    return [list(site.axes(0))]
+
+
+@RULES.add("Softmax", "LogSoftmax", "Hardmax", clean=never)
 def softmax(site: Site) -> list[Axes]:
     """The normalised axes stay whole: removed channels would still have a share.
 

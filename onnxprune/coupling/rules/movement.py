@@ -7,7 +7,9 @@ import numpy as np
 from onnxprune.coupling.edits import Editor
 from onnxprune.coupling.labels import Axis
 from onnxprune.coupling.registry import RULES, as_first, every_input
+from onnxprune.coupling.rules.reshape import regroup
 from onnxprune.coupling.site import Axes, Site, Unfollowable
+from onnxprune.model.constants import Array
 
 
 @RULES.add("Concat", clean=every_input)
@@ -96,7 +98,9 @@ def slice_(site: Site) -> list[Axes]:
     result = list(site.axes(0))
     for position, (k, bounds) in enumerate(_slices(site)):
         axis = result[k]
-        fixed = site.engine.is_fixed(site, "starts", 1, position) and site.engine.is_fixed(site, "ends", 2, position)
+        fixed = site.engine.is_fixed(site, "starts", 1, position) and site.engine.is_fixed(
+            site, "ends", 2, position
+        )
         if bounds.step != 1 or not fixed:
             site.labels.pin(axis, "it is sliced with a step" if fixed else "it is sliced at moving bounds")
         if not site.labels.is_free(axis):
@@ -114,10 +118,29 @@ def _fix_gather(site: Site, editor: Editor) -> None:
         return
     indices = site.value(1)
     assert indices is not None  # an axis that is gathered by unknown indices is pinned
+    if _only_reshapes(site, indices):
+        out = site.engine.axes[site.node.output[0]]
+        dims = [
+            editor.count(a) if site.engine.is_static(site.node.output[0], j) else -1
+            for j, a in enumerate(out)
+        ]
+        editor.replace("Reshape", np.array(dims, dtype=np.int64))
+        return
     out = site.engine.axes[site.node.output[0]][k : k + indices.ndim]
     kept = indices[np.ix_(*[editor.mask(axis) for axis in out])] if indices.ndim else indices
     rank = np.cumsum(editor.mask(data[k])) - 1
     editor.inputs[1] = np.asarray(rank[kept % len(data[k])], dtype=indices.dtype)
+
+
+def _only_reshapes(site: Site, indices: Array) -> bool:
+    """Whether the node reads a vector in order, as exporters write a strided view.
+
+    At most one dim of the result may be dynamic, or no Reshape could say the same.
+    """
+    if len(site.axes(0)) != 1 or indices.size != len(site.axes(0)[0]) or indices.ndim < 2:
+        return False
+    dynamic = sum(not site.engine.is_static(site.node.output[0], k) for k in range(indices.ndim))
+    return dynamic < 2 and np.array_equal(indices.reshape(-1), np.arange(indices.size))
 
 
 @RULES.add("Gather", clean=as_first, fix=_fix_gather)
@@ -126,6 +149,8 @@ def gather(site: Site) -> list[Axes]:
     data = site.axes(0)
     k = int(site.attribute("axis", 0)) % len(data)
     indices = site.value(1)
+    if indices is not None and _only_reshapes(site, indices):
+        return [regroup(site.labels, data, indices.shape)]
     if indices is None or not site.engine.is_fixed(site, "", 1):
         site.labels.pin(data[k], "it is gathered by indices known only at run time")
     if indices is None or not site.labels.is_free(data[k]):
@@ -145,7 +170,11 @@ def _fix_expand(site: Site, editor: Editor) -> None:
     out = site.engine.axes[site.node.output[0]]
     target = site.integers("shape", 1) or []
     offset = len(out) - len(target)
-    cut = {k: editor.count(out[k + offset]) for k, n in enumerate(target) if n != 1 and editor.is_cut(out[k + offset])}
+    cut = {
+        k: editor.count(out[k + offset])
+        for k, n in enumerate(target)
+        if n != 1 and editor.is_cut(out[k + offset])
+    }
     editor.set_entries("shape", 1, cut)
 
 
@@ -239,7 +268,10 @@ def pad(site: Site) -> list[Axes]:
             continue
         if not site.engine.is_static(site.node.output[0], k):
             raise Unfollowable("its channels are padded by a dynamic amount")
-        site.memo[f"before {k}"], site.memo[f"after {k}"] = site.labels.fresh(before), site.labels.fresh(after)
+        site.memo[f"before {k}"], site.memo[f"after {k}"] = (
+            site.labels.fresh(before),
+            site.labels.fresh(after),
+        )
         result[k] = np.concatenate([site.memo[f"before {k}"], axis, site.memo[f"after {k}"]])
     return [result]
 
@@ -278,7 +310,9 @@ def grid_sample(site: Site) -> list[Axes]:
 
 def _fix_constant(site: Site, editor: Editor) -> None:
     out = site.engine.axes[site.node.output[0]]
-    editor.set_entries("shape", 0, {k: editor.count(axis) for k, axis in enumerate(out) if editor.is_cut(axis)})
+    editor.set_entries(
+        "shape", 0, {k: editor.count(axis) for k, axis in enumerate(out) if editor.is_cut(axis)}
+    )
 
 
 def _fills_with_zero(site: Site) -> bool:
@@ -293,7 +327,9 @@ def constant_of_shape(site: Site) -> list[Axes]:
     lengths = site.out_shape()
     return [
         [
-            site.labels.fresh(n) if site.engine.is_static(name, k) else site.labels.pinned(n, "its length is dynamic")
+            site.labels.fresh(n)
+            if site.engine.is_static(name, k)
+            else site.labels.pinned(n, "its length is dynamic")
             for k, n in enumerate(lengths)
         ]
     ]

@@ -68,7 +68,9 @@ def mean_variance_normalization(site: Site) -> list[Axes]:
 def group_normalization(site: Site) -> list[Axes]:
     """``n (g c) !``: statistics over ``c`` and space; parameters one a group, since opset 21 one a channel."""
     groups = int(site.attribute("num_groups"))
-    parameters = "(g c), (g c)" if site.shape(1)[0] == site.shape(0)[1] and groups != site.shape(0)[1] else "g, g"
+    parameters = (
+        "(g c), (g c)" if site.shape(1)[0] == site.shape(0)[1] and groups != site.shape(0)[1] else "g, g"
+    )
     binding = match(site.labels, f"n (g c) !, {parameters} -> n (g c) !", site.all_axes(), {"g": groups})
     site.role(1, Role.SCALE)
     site.role(2, Role.BIAS)

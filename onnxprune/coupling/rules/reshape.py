@@ -86,7 +86,9 @@ def _fix_reshape(site: Site, editor: Editor) -> None:
     same = editor.same(site.node.input[1]).reshape(-1)
     dynamic = [k for k in range(len(target)) if not same[k] and k not in entries]
     if entries and len(dynamic) == 1:
-        editor.set_integers("shape", 1, [-1 if k in dynamic else entries.get(k, v) for k, v in enumerate(target)])
+        editor.set_integers(
+            "shape", 1, [-1 if k in dynamic else entries.get(k, v) for k, v in enumerate(target)]
+        )
     else:
         editor.set_entries("shape", 1, entries)
 
@@ -123,7 +125,9 @@ def unsqueeze(site: Site) -> list[Axes]:
     rank = len(site.axes(0)) + len(given)
     new = {a % rank for a in given}
     rest = iter(site.axes(0))
-    return [[site.labels.pinned(1, "it has a single channel") if k in new else next(rest) for k in range(rank)]]
+    return [
+        [site.labels.pinned(1, "it has a single channel") if k in new else next(rest) for k in range(rank)]
+    ]
 
 
 @RULES.add("Transpose", clean=as_first)
