@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from graph_builder import Builder, F, Value
 
+EPSILON = 1e-2
+"""Of every norm: large, as few channels may be left, and a norm of two nearly equal ones amplifies rounding."""
+
 
 def conv(g: Builder, x: Value, out: int, *, kernel: int = 3, stride: int = 1, group: int = 1, bias: bool | None = None) -> Value:
     """Convolution that keeps the size of the map (divided by the stride)."""
@@ -88,10 +91,10 @@ def layer_norm(g: Builder, x: Value) -> Value:
     c = x.shape[-1]
     kind = str(g.pick(["fused", "fused", "parts", "rms"]))
     if kind == "fused" and g.opset >= 17:
-        return g.map("LayerNormalization", x, g.near_one(c), *([g.bias(c)] if g.chance(0.8) else []), axis=-1)
+        return g.map("LayerNormalization", x, g.near_one(c), *([g.bias(c)] if g.chance(0.8) else []), axis=-1, epsilon=EPSILON)
     centred = x if kind == "rms" else g.map("Sub", x, g.reduce_mean(x, [-1]))
     square = g.map("Pow", centred, g.constant(2, F)) if g.chance(0.5) else g.map("Mul", centred, centred)
-    variance = g.map("Add", g.reduce_mean(square, [-1]), g.constant(1e-5, F))
+    variance = g.map("Add", g.reduce_mean(square, [-1]), g.constant(EPSILON, F))
     y = g.map("Div", centred, g.map("Sqrt", variance))
     y = g.map("Mul", y, g.near_one(c))
     return y if kind == "rms" else g.map("Add", y, g.bias(c))
@@ -101,16 +104,16 @@ def group_norm(g: Builder, x: Value, groups: int) -> Value:
     """GroupNormalization, or as exporters write it: InstanceNormalization of a reshaped map."""
     c = x.channels
     if g.opset >= 21 and g.chance(0.5):
-        return g.map("GroupNormalization", x, g.near_one(c), g.bias(c), num_groups=groups)
+        return g.map("GroupNormalization", x, g.near_one(c), g.bias(c), num_groups=groups, epsilon=EPSILON)
     a = Value(g.op("Reshape", x, g.constant([0, groups, -1])), (x.shape[0], groups, int(np.prod(x.shape[1:])) // groups))
-    n = g.map("InstanceNormalization", a, g.constant(np.ones(groups), F), g.constant(np.zeros(groups), F))
+    n = g.map("InstanceNormalization", a, g.constant(np.ones(groups), F), g.constant(np.zeros(groups), F), epsilon=EPSILON)
     target = g.op("Shape", x) if g.chance(0.5) else g.constant([-1 if g.dynamic else x.shape[0], *x.shape[1:]])
     y = Value(g.op("Reshape", n, target), x.shape)
     return g.map("Add", g.map("Mul", y, g.near_one(c, 1, 1)), g.bias(c, 1, 1))
 
 
 def instance_norm(g: Builder, x: Value) -> Value:
-    return g.map("InstanceNormalization", x, g.near_one(x.channels), g.bias(x.channels))
+    return g.map("InstanceNormalization", x, g.near_one(x.channels), g.bias(x.channels), epsilon=EPSILON)
 
 
 def conv_norm_act(g: Builder, x: Value, out: int, *, kernel: int = 3, stride: int = 1, group: int = 1) -> Value:

@@ -19,7 +19,6 @@ NODE: int = GraphProto.DESCRIPTOR.fields_by_name["node"].number
 INITIALIZER: int = GraphProto.DESCRIPTOR.fields_by_name["initializer"].number
 ATTRIBUTE: int = NodeProto.DESCRIPTOR.fields_by_name["attribute"].number
 VALUE: int = AttributeProto.DESCRIPTOR.fields_by_name["t"].number
-_OUTPUT: int = NodeProto.DESCRIPTOR.fields_by_name["output"].number
 _OP_TYPE: int = NodeProto.DESCRIPTOR.fields_by_name["op_type"].number
 
 _LISTS = {"value_floats": TensorProto.FLOAT, "value_ints": TensorProto.INT64}

@@ -20,6 +20,8 @@ from onnxprune.model.tensors import SourceTensor, check_header, stored_bytes
 _MOVE = "External data must be plain files in the model's folder or below it: copy the files there."
 _DAMAGED = "The model does not fit its external data; export or download both again."
 
+_MOST_DIGITS = 20  # of a 64-bit number
+
 
 @dataclass(frozen=True)
 class Region:
@@ -155,14 +157,18 @@ def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
 def _region(tensor: TensorProto) -> Region:
     """Where the tensor says that its values lie."""
     check_header(tensor)
-    entries = {entry.key: entry.value for entry in tensor.external_data}
-    expected = stored_bytes(tensor)
+    entries = {str(entry.key): entry.value for entry in tensor.external_data}
+    location, expected = entries.get("location", ""), stored_bytes(tensor)
+    if not isinstance(location, str):  # protobuf hands over text that is not UTF-8 as bytes
+        raise InputError(
+            f"External data of tensor {quoted(tensor.name)} have no readable name.", hint=_DAMAGED
+        )
     if tensor.data_type == TensorProto.STRING:
         raise InputError(f"Tensor {quoted(tensor.name)} of strings has external data.", hint=_DAMAGED)
     numbers = {}
     for key, default in (("offset", 0), ("length", expected)):
         text = entries.get(key, str(default))
-        if not (text.isascii() and text.isdecimal()):
+        if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
             raise InputError(
                 f"External data of tensor {quoted(tensor.name)} have the {key} {quoted(text)}.", hint=_DAMAGED
             )
@@ -173,7 +179,7 @@ def _region(tensor: TensorProto) -> Region:
             f"its shape {list(tensor.dims)} takes {expected:,}.",
             hint=_DAMAGED,
         )
-    return Region(tensor.name, entries.get("location", ""), numbers["offset"], expected)
+    return Region(tensor.name, str(Path(location)), numbers["offset"], expected)
 
 
 def _mapped(path: Path) -> memoryview:

@@ -11,6 +11,9 @@ from onnx.reference import ReferenceEvaluator
 
 from onnxprune.model.constants import Array
 
+SHAPED_AS_FIRST = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
+"""Operators that are specified as functions and come without shape inference."""
+
 MAX_ELEMENTS = 1_000_000
 MAX_FLOATS = 16
 """Longer float results are data, not shape arithmetic."""
@@ -36,6 +39,25 @@ _SIMPLE = {
 }
 
 
+def _unsqueeze(x: Array, axes: Sequence[int], **_: object) -> Array:
+    return np.expand_dims(x, tuple(axes))
+
+
+def _squeeze(x: Array, axes: Sequence[int], **_: object) -> Array:
+    return np.squeeze(x, tuple(axes))
+
+
+def _slice(x: Array, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int] | None = None) -> Array:
+    bounds = [slice(None)] * x.ndim
+    for start, end, axis in zip(starts, ends, axes or range(len(starts)), strict=True):
+        bounds[axis] = slice(start, end)
+    return x[tuple(bounds)]
+
+
+_BY_ATTRIBUTE = {"Unsqueeze": ("axes", _unsqueeze), "Squeeze": ("axes", _squeeze), "Slice": ("starts", _slice)}
+"""Old forms, told by an attribute, which the reference evaluator no longer knows."""
+
+
 def evaluate(
     node: onnx.NodeProto, operands: Sequence[Array | None], opsets: Mapping[str, int]
 ) -> list[Array] | None:
@@ -48,7 +70,11 @@ def evaluate(
     """
     if node.domain not in ("", "ai.onnx") or node.op_type in NEVER or _has_graph(node):
         return None
-    if node.op_type in _SIMPLE:
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    telling, old_form = _BY_ATTRIBUTE.get(node.op_type, ("", None))
+    if old_form is not None and telling in attributes:
+        results = [np.asarray(old_form(operands[0], **attributes))]
+    elif node.op_type in _SIMPLE:
         results = [np.asarray(_SIMPLE[node.op_type](*operands))]
     else:
         try:
@@ -70,6 +96,8 @@ def infer(
     version = {o.domain: o.version for o in opset_imports}.get(node.domain)
     if version is None or not defs.has(node.op_type, node.domain):
         return {}
+    if node.op_type in SHAPED_AS_FIRST and node.input[0] in types:
+        return {node.output[0]: types[node.input[0]]}
     try:
         schema = defs.get_schema(node.op_type, version, node.domain)
         found = onnx.shape_inference.infer_node_outputs(
@@ -77,33 +105,7 @@ def infer(
         )
     except Exception:  # inference refuses what it cannot know; the value then stays unknown
         return {}
-    if (schema.has_function or schema.has_context_dependent_function) and not all(
-        _is_shaped(found.get(name)) for name in node.output if name
-    ):
-        return _infer_by_function(node, types, opset_imports)
     return dict(found)
-
-
-def _is_shaped(found: onnx.TypeProto | None) -> bool:
-    return found is not None and found.tensor_type.HasField("shape")
-
-
-def _infer_by_function(
-    node: onnx.NodeProto, types: Mapping[str, onnx.TypeProto], opset_imports: list[onnx.OperatorSetIdProto]
-) -> dict[str, onnx.TypeProto]:
-    """Types of an operator that is only specified as a function of others."""
-    inputs = [
-        onnx.helper.make_value_info(name, types[name]) for name in dict.fromkeys(node.input) if name in types
-    ]
-    graph = onnx.helper.make_graph(
-        [node], "one", inputs, [onnx.ValueInfoProto(name=name) for name in node.output if name]
-    )
-    model = onnx.helper.make_model(graph, opset_imports=opset_imports, ir_version=8)
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
-    except Exception:  # as above
-        return {}
-    return {value.name: value.type for value in inferred.graph.output}
 
 
 def _has_graph(node: onnx.NodeProto) -> bool:

@@ -30,8 +30,8 @@ def save_model(model: Model, path: Path, *, largest_single_file: int = LARGEST_S
     """Write a model and return the bytes written, external data included.
 
     Models whose source has external data, and those over ``largest_single_file`` bytes, get one data
-    file named ``<name>.data`` beside them. Nothing is left behind when it fails. The same model gives
-    the same bytes.
+    file named ``<name>.data`` beside them, unless every tensor is small. Nothing is left behind when it
+    fails. The same model gives the same bytes.
 
     Raises:
         OutputError: where the file cannot be written there, or would replace the source.
@@ -43,6 +43,8 @@ def save_model(model: Model, path: Path, *, largest_single_file: int = LARGEST_S
         return _write_all({path: pieces})
     layout = _Layout(data_path(path).name)
     pieces = stream.pieces(model, layout.tensor)
+    if layout.is_empty:
+        return _write_all({path: pieces})
     return _write_all({data_path(path): layout.data(), path: pieces})
 
 
@@ -102,6 +104,11 @@ class _Layout:
         self._location = location
         self._end = 0
         self._placed: list[tuple[int, Constant]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every tensor was too small for the data file."""
+        return not self._placed
 
     def tensor(self, tensor: TensorProto, constant: Constant) -> list[wire.Piece]:
         """Write a large tensor as a reference into the data file, any other inline."""

@@ -49,6 +49,8 @@ class SourceTensor:
                 self._typed = _TYPED_DATA[field.number]
             else:
                 light.append(message[field.start : field.end])
+        if self._typed and not self.raw:
+            self.raw = None  # some writers state an empty raw_data besides
         self.header = TensorProto.FromString(b"".join(light))
         check_header(self.header)
 
@@ -80,6 +82,8 @@ class SourceTensor:
         Raises:
             InputError: where they differ.
         """
+        if self.raw and self._typed and self.message:
+            raise self._mismatch(f"it holds both raw_data and {self._typed}")
         if self.raw is not None and self.header.data_type != TensorProto.STRING:
             stored, expected, unit = len(self.raw), self.nbytes, "bytes"
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from onnx import ModelProto, TensorProto, helper
@@ -16,6 +17,8 @@ ALWAYS_OPSET, ALWAYS_IR = 21, 10
 What releases admit, for reference: ONNX Runtime 1.22 opset 22 and IR 10; 1.31 opset 26 and IR 13.
 """
 ONNX_DOMAINS = ("", "ai.onnx")
+_PLACE = re.compile(r"^.*?\.(?:cc|h):\d+ .*?\) (?=[A-Z])")
+"""The source line and C++ signature that ONNX Runtime puts before what it has to say."""
 _STATE = "Export the model again, or state versions that fit with onnx.helper.make_model."
 
 
@@ -52,7 +55,8 @@ def _ask_runtime(opset: int, ir_version: int, where: str) -> None:
         raise InputError(
             f"{where} has opset {opset} and IR version {ir_version}, which the installed ONNX Runtime "
             f"{onnxruntime.__version__} does not load ({refusal}).",
-            hint="Export it with a lower opset, lower its IR version, or install a newer onnxruntime.",
+            hint=f"Export it with opset {ALWAYS_OPSET} and IR version {ALWAYS_IR}, lower them with "
+            "onnx.version_converter.convert_version and model.ir_version, or install a newer onnxruntime.",
         )
 
 
@@ -70,5 +74,5 @@ def _refusal(opset: int, ir_version: int) -> str:
     try:
         onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # its exception types are not public
-        return str(exc).strip().splitlines()[0][:300]
+        return _PLACE.sub("", str(exc).strip()).splitlines()[0][:200].rstrip(".")
     return ""

@@ -68,8 +68,14 @@ def levels(grid: int) -> tuple[int, ...]:
     return tuple(found) if found[-1] <= SAFE else (*found, SAFE)
 
 
-def admissible_counts(group: Group, grid: int) -> Indices:
+def admissible_counts(group: Group, grid: int, *, wanted: int | None = None) -> Indices:
     """Kept unit counts of a group that keep its convolutions fast, ascending; all units are the last.
+
+    Args:
+        group: its size and steps.
+        grid: of channels, 1 = no alignment.
+        wanted: a count to stay near. Where it lies below the first cell, the cells of the
+            fall-back grids below that join: a narrow layer is still cut as far as was asked.
 
     Cases:
         1. No convolution is involved, or the grid is 1: every count from 1.
@@ -82,12 +88,15 @@ def admissible_counts(group: Group, grid: int) -> Indices:
     size = group.size
     if grid <= 1 or not group.steps:
         return np.arange(1, size + 1)
-    for level in levels(grid):
-        stride = unit_stride(group.steps, level)
-        if size // stride >= 2:
-            return _multiples(stride, size)
-    stride = unit_stride(group.steps, levels(grid)[-1])
-    return _multiples(stride, size) if size >= stride else np.arange(1, size + 1)
+    strides = [unit_stride(group.steps, level) for level in levels(grid)]
+    if size < strides[-1]:
+        return np.arange(1, size + 1)
+    counts = _multiples(next((s for s in strides if size // s >= 2), strides[-1]), size)
+    for stride in strides:
+        if wanted is None or wanted >= counts[0]:
+            break
+        counts = np.union1d(np.arange(stride, counts[0], stride), counts)
+    return counts
 
 
 def unit_stride(steps: tuple[int, ...], grid: int) -> int:

@@ -131,11 +131,11 @@ class _Walk:
         if not pairs:
             return None
         states = [self._moved(moves, pair) for pair in pairs]
-        totals = self._problem.costs.totals(np.array([self._flat[s] for s in states]) / self._problem.sizes)
-        misses = self._problem.misses(totals)
-        best = int(np.argmin(misses))
-        fair = 0.1 * FINE * abs(self._problem.target)
-        return states[best] if misses[best] < self._miss() - fair else None
+        counts = np.array([self._flat[state] for state in states])
+        misses = self._problem.misses(self._problem.costs.totals(counts / self._problem.sizes))
+        fair = misses < self._miss() - 0.1 * FINE * abs(self._problem.target)
+        best = int(np.argmin(np.where(fair, self._problem.badness(counts), np.inf)))
+        return states[best] if fair[best] else None
 
     def _likely_pairs(self, moves: _Moves) -> list[list[int]]:
         """Pairs of moves of two groups whose changes nearly cancel the error, best first."""

@@ -72,5 +72,5 @@ def _check_reachable(field: Field, target: BudgetTarget, costs: Costs, grid: int
 
 def _smallest(field: Field, costs: Costs, grid: int) -> float:
     """The least total on a grid."""
-    counts = np.array([choices[0] for choices in field.choices(field.settled, grid)])
+    counts = np.array([choices[0] for choices in field.choices(field.settled, grid, least=True)])
     return costs.total(counts / field.sizes)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from onnxprune.coupling.groups import Floats, Indices
-from onnxprune.plan.problem import FINE, TOLERANCE, Problem
+from onnxprune.coupling.groups import Indices
+from onnxprune.plan.problem import TOLERANCE, Problem
 
 MOST = 40_000
 """Combinations that are tried at most."""
@@ -50,27 +50,19 @@ def _window(problem: Problem, counts: Indices, reach: int) -> tuple[Indices, ...
 
 
 def _best(problem: Problem, counts: Indices, options: tuple[Indices, ...]) -> Indices:
-    """The best combination of options: least strain among the fine ones, else the nearest total."""
+    """The least bad combination of options, or the given counts."""
     shape = tuple(len(o) for o in options)
-    fine = FINE * abs(problem.target)
-    best, best_key = counts, _key(problem, counts[None, :], fine)[0]
+    best, least = counts, problem.badness(counts[None, :])[0]
     step = max(1, BLOCK // _work(problem))
     for start in range(0, int(np.prod(shape)), step):
         flat = np.arange(start, min(start + step, int(np.prod(shape))))
         places = np.unravel_index(flat, shape)
         tried = np.stack([o[place] for o, place in zip(options, places, strict=True)], axis=1)
-        keys = _key(problem, tried, fine)
-        least = int(np.argmin(keys))
-        if keys[least] < best_key:
-            best, best_key = tried[least], keys[least]
+        badness = problem.badness(tried)
+        place = int(np.argmin(badness))
+        if badness[place] < least:
+            best, least = tried[place], badness[place]
     return best
-
-
-def _key(problem: Problem, counts: Indices, fine: float) -> Floats:
-    """What is minimised, (plans,): below 0 the plans that are near enough, by strain."""
-    misses = problem.misses(problem.costs.totals(counts / problem.sizes))
-    strain = problem.strains(counts).sum(axis=1)
-    return np.where(misses <= fine, strain / (1.0 + strain) - 1.0, misses)
 
 
 def _affordable(

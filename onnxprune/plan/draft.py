@@ -42,22 +42,23 @@ class Field:
         counts[self.movable] = self.allocate(ratio)
         return counts
 
-    def choices(self, wanted: Indices, grid: int) -> tuple[Indices, ...]:
-        """Counts that each group may have on a grid.
+    def choices(self, wanted: Indices, grid: int, *, least: bool = False) -> tuple[Indices, ...]:
+        """Counts that each group may have on a grid, given the plain plan.
 
-        A group with a ratio of its own only moves to the neighbours of its count: the user
-        said how much of it goes.
+        With ``least`` the movable groups may be cut as far as the grid allows at all. A group with
+        a ratio of its own only moves to the neighbours of its count: the user said how much of it
+        goes.
         """
         movable = set(self.movable.tolist())
         found: list[Indices] = []
         for position, group in enumerate(self.structure.groups):
             count = int(wanted[position])
             if position in movable:
-                found.append(admissible_counts(group, grid))
+                found.append(admissible_counts(group, grid, wanted=1 if least else count))
             elif count == group.size:
                 found.append(np.array([count], dtype=np.int64))
             else:
-                found.append(_neighbours(admissible_counts(group, grid), count))
+                found.append(_neighbours(admissible_counts(group, grid, wanted=count), count))
         return tuple(found)
 
 

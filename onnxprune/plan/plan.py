@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -125,9 +125,11 @@ def _aligned(field: Field, draft: _Draft, grid: int) -> Indices:
     if draft.untouched:
         movable = set(field.movable.tolist())
         choices = tuple(c[-1:] if place in movable else c for place, c in enumerate(choices))
-    return balanced_counts(
-        Problem(draft.costs, field.sizes, draft.counts, choices, draft.target, ceiling=draft.ceiling)
-    )
+    problem = Problem(draft.costs, field.sizes, draft.counts, choices, draft.target, ceiling=draft.ceiling)
+    if draft.ceiling and problem.smallest() > draft.target:
+        # a group below 4 units is rounded up; others then have to give more than they would
+        problem = replace(problem, choices=field.choices(draft.counts, grid, least=True))
+    return balanced_counts(problem)
 
 
 def _totals(costs: Mapping[Metric, Costs], shares: Floats) -> dict[str, float]:

@@ -15,6 +15,12 @@ TOLERANCE = 0.03
 FINE = 0.002
 """Near enough to stop looking."""
 
+STRAIN_PRICE = 0.05
+"""How much nearer the total has to come for counts that end up far from the wanted ones."""
+
+FAR = 1.0
+"""Above everything that is within tolerance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:
@@ -48,6 +54,21 @@ class Problem:
         """Squared distance from the wanted counts relative to the sizes, shape as ``counts``."""
         distance: Floats = ((counts - self.wanted) / self.sizes) ** 2
         return distance
+
+    def badness(self, counts: Indices) -> Floats:
+        """What a choice among whole plans minimises, (plans,) for counts of shape (plans, groups).
+
+        1. Near enough: below 0, by strain alone.
+        2. Within tolerance: below ``FAR``, by the miss, with a price on strain.
+        3. Off: by the miss, strain deciding only between equals.
+        """
+        totals = self.costs.totals(counts / self.sizes)
+        misses = self.misses(totals) / (abs(self.target) or 1.0)
+        strain = self.strains(counts).sum(axis=1)
+        strain = strain / (1.0 + strain)
+        near = np.where(misses <= FINE, strain - 1.0, misses + STRAIN_PRICE * strain)
+        badness: Floats = np.where(misses <= TOLERANCE, near, FAR + misses + 1e-9 * strain)
+        return badness
 
     def smallest(self) -> float:
         """The least total that the choices allow."""

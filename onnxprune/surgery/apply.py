@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -80,7 +80,7 @@ class _Surgeon:
         self.proto.graph.node.extend(nodes)
         proto, constants = tidy(self.proto, self._all_constants(), overlays, self.detached)
         source = self.coupling.model
-        model = Model(proto, constants, source.path, 0, "")
+        model = replace(source, proto=proto, constants=constants)
         warnings = tuple(
             f"{name!r} is read by several layers that were cut differently; each has a copy of its own now"
             for name in cut.split

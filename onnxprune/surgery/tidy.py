@@ -12,8 +12,11 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 from onnx import AttributeProto, GraphProto, ModelProto
+from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnxprune.model.constants import Array, Constant, Constants
+
+G_LOGGER.severity = G_LOGGER.CRITICAL  # its warnings concern things that are put back below
 
 Overlay = tuple[int, int, Array, Array]
 """(node index, input position, mask, values): entries that a computed shape operand gets overwritten."""
@@ -77,6 +80,9 @@ def _overlay(graph: gs.Graph, target: gs.Node, position: int, mask: Array, value
     """Read ``where(mask, values, computed)`` instead of ``computed``."""
     computed = target.inputs[position]
     name = f"{target.outputs[0].name}.shape"
+    taken = graph.tensors()
+    while f"{name}.merged" in taken:
+        name += ".again"
     merged = gs.Variable(f"{name}.merged", dtype=values.dtype, shape=values.shape)
     graph.nodes.append(
         gs.Node(

@@ -47,12 +47,16 @@ def test_large_weights_are_read_in_blocks_without_a_change(name, axis):
 
 
 @pytest.mark.parametrize("name", NORM_NAMES)
-@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float64, np.int8, np.uint8, np.int64, bool])
+@pytest.mark.parametrize(
+    "dtype", [np.float16, ml_dtypes.bfloat16, np.float64, np.int8, np.uint8, np.int64, bool]
+)
 def test_every_element_type_is_scored_by_its_numbers(name, dtype):
     array = np.array([[-128, 3], [2, 1], [0, 0]]).astype(np.int8).astype(dtype)
     group = group_of("g", 3, along("w", 0, 3))
     plain = array.astype(np.float64)
-    np.testing.assert_allclose(scores(name, group, w=array), loop_norms(plain, 0, range(3), 3, name), rtol=1e-6)
+    np.testing.assert_allclose(
+        scores(name, group, w=array), loop_norms(plain, 0, range(3), 3, name), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", [*NORM_NAMES, "lamp", "bn_scale", "random"])

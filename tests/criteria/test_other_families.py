@@ -76,7 +76,12 @@ def test_random_depends_on_seed_and_name_only():
 def three_layers():
     """Units 0..2; the first layer lacks unit 2, and the second has two indices for unit 0."""
     group = group_of(
-        "g", 3, along("a", 0, [0, 1]), along("b", 0, [0, 0, 1, 2]), along("c", 0, [2, 1, 0]), along("a", 0, [0, 1])
+        "g",
+        3,
+        along("a", 0, [0, 1]),
+        along("b", 0, [0, 0, 1, 2]),
+        along("c", 0, [2, 1, 0]),
+        along("a", 0, [0, 1]),
     )
     constants = constants_of(
         a=np.array([[1.0], [4.0]], np.float32),

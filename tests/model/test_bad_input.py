@@ -96,7 +96,9 @@ def test_damaged_bytes_load_or_are_refused(changes: list[tuple[int, int]]) -> No
         return
     assert all(constant.values().shape == constant.shape for constant in model.constants.values())
     whole = onnx.ModelProto.FromString(damaged)  # compared as bytes, as NaN does not equal itself
-    assert whole.SerializeToString(deterministic=True) == model.to_proto().SerializeToString(deterministic=True)
+    assert whole.SerializeToString(deterministic=True) == model.to_proto().SerializeToString(
+        deterministic=True
+    )
 
 
 Change = Callable[[ModelProto], object]
@@ -157,6 +159,11 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("no operator", lambda m: m.graph.node[2].ClearField("op_type"), "names no operator"),
     ("short data", set_weight(raw_data=bytes(8)), "holds 8 bytes instead of 432"),
     ("no data", lambda m: m.graph.initializer[0].ClearField("raw_data"), "0 values instead of 108"),
+    (
+        "two forms of data",
+        lambda m: m.graph.initializer[0].float_data.extend([1.0] * 108),
+        "both raw_data and",
+    ),
     ("other shape", set_weight(dims=[4, 3, 3, 4]), "432 bytes instead of 576"),
     ("negative size", set_weight(dims=[-4, 3, 3, 3]), "negative size"),
     ("absurd size", set_weight(dims=[1 << 40, 1 << 40]), "more than any memory"),

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from small_models import conv_model, external_model, floats, model_of, refer, write
+from small_models import conv_model, external_model, files_in, floats, model_of, refer, write
 
 from onnxprune.errors import InputError
 from onnxprune.model import load_model, save_model
@@ -82,6 +82,8 @@ FAULTS: list[tuple[str, dict[str, object], str]] = [
     ("offset beyond", {"location": "weights.bin", "offset": 4096, "length": 432}, "which has 496 bytes"),
     ("end beyond", {"location": "weights.bin", "offset": 65, "length": 432}, "bytes 65 to 497"),
     ("huge offset", {"location": "weights.bin", "offset": 1 << 63}, "which has 496 bytes"),
+    ("endless number", {"location": "weights.bin", "offset": "1" * 5000}, "have the offset '111"),
+    ("overlap, spelled differently", {"location": "./weights.bin", "offset": 8}, "overlap in 'weights.bin'"),
     ("negative offset", {"location": "weights.bin", "offset": -1}, "have the offset '-1'"),
     ("no number", {"location": "weights.bin", "offset": "ten"}, "have the offset 'ten'"),
     ("other digits", {"location": "weights.bin", "offset": "٣"}, "have the offset"),
@@ -107,6 +109,21 @@ def test_faulty_references(tmp_path: Path, entries: dict[str, object], message: 
     (folder / "outside").symlink_to(tmp_path)
     (folder / "loop.bin").symlink_to("loop.bin")
     assert message in refused(with_weight(folder, **entries))
+
+
+def test_location_that_is_not_text(tmp_path: Path) -> None:
+    path = external_model(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"weights.bin", b"\xff" * 11))
+    assert "no readable name" in refused(path)
+
+
+def test_result_with_small_tensors_only_is_one_file(tmp_path: Path) -> None:
+    source = model_of([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1] * 4)], [floats("w", 4, 3, 3, 3)])
+    path = tmp_path / "model.onnx"
+    onnx.save(source, path, save_as_external_data=True, location="w.bin", size_threshold=0)
+    save_model(load_model(path), tmp_path / "out.onnx")
+    assert files_in(tmp_path) == {"model.onnx", "w.bin", "out.onnx"}
+    assert load_model((tmp_path / "out.onnx").read_bytes()).to_proto() == model_without_files(path)
 
 
 def test_moved_and_truncated_data(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from small_models import conv_model, floats, model_of, write
 
 from onnxprune.errors import InputError, OutputError
 from onnxprune.model import Constant, Model, load_model
-from onnxprune.model.constants import PACKED
 
 DTYPES = [
     np.float32,

@@ -26,7 +26,7 @@ CASES = [
     case("behind-squeeze", f"w = Squeeze(v, a) {CONV}", **I, v=(1, 12, 3, 3, 3), a=[0], b=(12,), weight=("v", 1)),
     case("behind-mul", f"w = Mul(v, g) {CONV}", **I, v=(12, 3, 3, 3), g=(12, 1, 1, 1), b=(12,), weight=("v", 0)),
     case("weight-norm", f"q = Mul(v, v) n = ReduceSum(q, a) r = Sqrt(n) d = Div(v, r) w = Mul(d, g) {CONV}", **I,
-         v=(12, 3, 3, 3), g=(12, 1, 1, 1), a=[1, 2, 3], b=(12,), weight=("v", 0)),
+         v=(12, 3, 3, 3), g=(12, 1, 1, 1), a=[1, 2, 3], b=(12,), weight=("v", 0), pinned="*"),
     case("behind-concat", f"w = Concat<axis=0>(v, u) {CONV}", **I, v=(12, 3, 3, 3), u=(7, 3, 3, 3), b=(19,), weight=("v", 0), kept=None),
     case("behind-slice", f"w = Slice(v, o, e, a) {CONV}", **I, v=(16, 3, 3, 3), o=[2], e=[14], a=[0], b=(12,), weight=("v", 0), pinned="*"),
     case("behind-gather", f"w = Gather<axis=0>(v, i) {CONV}", **I, v=(12, 3, 3, 3), i=[3, 2, 1, 0, 4, 5, 6, 7, 8, 9, 10, 11], b=(12,),

@@ -33,7 +33,15 @@ class Net:
     def group(self, name, size, *, steps=(1,), held="", signature="", indices=1):
         """Opens a group of ``size`` units and returns the axis that they run along."""
         self.groups.append(
-            dict(name=name, size=size, steps=steps, held=held, signature=signature, slices=[], layers=[])
+            {
+                "name": name,
+                "size": size,
+                "steps": steps,
+                "held": held,
+                "signature": signature,
+                "slices": [],
+                "layers": [],
+            }
         )
         return [(size * indices, (len(self.groups) - 1,))]
 

@@ -56,11 +56,11 @@ def lp_normalization(site: Site) -> list[Axes]:
     return [list(site.axes(0))]
 
 
-@RULES.add("MeanVarianceNormalization", clean=unless_statistic)
+@RULES.add("MeanVarianceNormalization", clean=as_first)
 def mean_variance_normalization(site: Site) -> list[Axes]:
-    """Statistics over the listed axes, without parameters."""
-    axes = [int(a) for a in site.attribute("axes", [0, 2, 3])]
-    site.statistic([site.axes(0)[a] for a in axes])
+    """It divides by a bare deviation, so a masked channel would not be a number in the source."""
+    for axis in site.axes(0):
+        site.labels.pin(axis, "MeanVarianceNormalization divides by a deviation without an epsilon")
     return [list(site.axes(0))]
 
 

@@ -1,0 +1,130 @@
+"""The main job: from a model to a smaller one and the account of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from hashlib import file_digest
+from pathlib import Path
+
+from onnxprune.api.planning import Planned, plan_model
+from onnxprune.api.settings import Job, LayerRatios, Settings, globs, open_job, pairs
+from onnxprune.criteria import Criterion, Score
+from onnxprune.errors import VerificationError
+from onnxprune.model import Model, load_model, save_model
+from onnxprune.model.load import Source
+from onnxprune.model.save import check_output
+from onnxprune.report import Report, build, measure
+from onnxprune.surgery import Cut, apply
+
+Progress = Callable[[str], None]
+"""Told the name of each step as it begins."""
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """A pruned model and the account of how it came about.
+
+    Attributes:
+        model: the pruned model; ``model.to_proto()`` gives it to other libraries.
+        report: figures, cuts, verification and warnings.
+    """
+
+    model: Model
+    report: Report
+
+
+def prune(
+    model: Source,
+    *,
+    ratio: float | str | None = None,
+    macs: float | str | None = None,
+    params: float | str | None = None,
+    size: float | str | None = None,
+    criterion: str | Score | Criterion = "l1",
+    scoring: str = "independent",
+    scope: str = "local",
+    align: str | int = "auto",
+    include: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    layer_ratio: LayerRatios = (),
+    verify: bool = True,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    output: str | os.PathLike[str] | None = None,
+) -> PruneResult:
+    """Remove the least important channels of a model; the source is never changed.
+
+    Exactly one of ``ratio``, ``macs``, ``params`` and ``size`` says how much.
+
+        >>> result = onnxprune.prune("resnet.onnx", ratio=0.4, output="small.onnx")
+        >>> result.report.totals["macs"]
+        (40551936, 15894272)
+
+    Args:
+        model: path of an ``.onnx`` file, its bytes, an ``onnx.ModelProto``, or a loaded model.
+        ratio: share of the filters removed in every prunable layer, 0 up to but without 1.
+        macs: most multiply-accumulates to keep: ``"0.5x"`` of the source, ``"2G"``, or a number.
+        params: most parameters to keep: ``"0.5x"``, ``"1M"``, or a number.
+        size: largest file: ``"10MB"``, ``"0.5x"``, or a number of bytes.
+        criterion: what makes a channel important: a name with options (``"l2,reduction=max"``),
+            ``"package.module:function"``, or a function ``(group, weights) -> (units,)``.
+        scoring: ``independent``, or ``greedy``: without the weights that read channels removed
+            from earlier layers (Li et al. 2017, arXiv 1608.08710).
+        scope: ``local`` ranks within each layer, ``global`` over the model, ``isomorphic`` over
+            layers of the same structure.
+        align: ``auto`` keeps channel counts at which this machine is fast, ``off``, or a number.
+        include: globs of layers, weights or groups; only those are cut.
+        exclude: globs of layers, weights or groups that stay whole.
+        layer_ratio: ratios of single layers by glob; the last match counts.
+        verify: compare the result with the masked source on random inputs before it is written.
+        seed: of every random choice.
+        threads: of ONNX Runtime, None leaves the choice to it.
+        progress: called with the name of each step as it begins.
+        output: where to write; nothing is written without it.
+
+    Raises:
+        InputError: the model cannot be used, or nothing in it can be pruned.
+        UsageError: an argument makes no sense.
+        TargetError: the budget is out of reach.
+        OutputError: the output cannot be written.
+        VerificationError: the result is wrong; nothing was written.
+    """
+    settings = Settings(
+        ratio, macs, params, size, criterion, scoring, scope, align,
+        globs(include), globs(exclude), pairs(layer_ratio), verify, seed, threads,
+    )  # fmt: skip
+    result = run(model, open_job(settings), output=None if output is None else Path(output), progress=progress)
+    found = result.report.verification.get("masked_equivalence")
+    if found is not None and not found["passed"]:
+        raise VerificationError(result.report.missed[0], hint="Please report the model as a bug of onnxprune.")
+    return result
+
+
+def run(
+    source: Source, job: Job, *, output: Path | None = None, progress: Progress | None = None
+) -> PruneResult:
+    """Prune as a job says; a result that fails verification is returned, but not written."""
+    step = progress or _silent
+    step("loading")
+    model = load_model(source)
+    if output is not None:
+        check_output(output, model)
+    planned = plan_model(model, job, step)
+    step("cutting")
+    cut = _cut(planned)
+    verification = {}
+    if job.settings.verify:
+        step("verifying")
+        verification["masked_equivalence"] = _verified(planned, cut)
+    passed = all(found["passed"] for found in verification.values())
+    saved = cut.model
+    if output is not None and passed:
+        step("writing")
+        saved = _save(cut.model, output)
+    elif passed or output is None:
+        saved = replace(cut.model, nbytes=measure.file_bytes(cut.model))
+    cut = replace(cut, model=saved)
+    ...

@@ -1,0 +1,89 @@
+"""Puts a report together from what the steps of a run returned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from onnxprune.coupling import Coupling
+from onnxprune.coupling.groups import Layer
+from onnxprune.model import Model
+from onnxprune.report import measure
+from onnxprune.report.document import Change, LayerRow, Status
+from onnxprune.surgery import Cut
+
+
+def describe_source(model: Model) -> dict[str, Any]:
+    """What identifies the file that was read."""
+    proto = model.proto
+    return {
+        "path": None if model.path is None else str(model.path),
+        "bytes": model.nbytes,
+        "sha256": model.sha256,
+        "external_data": [str(path) for path in model.external],
+        "opset": {imported.domain or "ai.onnx": imported.version for imported in proto.opset_import},
+        "ir_version": proto.ir_version,
+        "producer": f"{proto.producer_name} {proto.producer_version}".strip(),
+        "graph": proto.graph.name,
+        "nodes": len(proto.graph.node),
+    }
+
+
+def describe_output(path: Path | None, model: Model, *, written: bool) -> dict[str, Any]:
+    """The file that was written, or would have been."""
+    return {
+        "path": None if path is None else str(path),
+        "written": written,
+        "bytes": model.nbytes,
+        "sha256": model.sha256 or None,
+        "nodes": len(model.proto.graph.node),
+    }
+
+
+def totals(coupling: Coupling, cut: Cut, rows: tuple[LayerRow, ...]) -> dict[str, Change]:
+    """The four figures of the contract, before and after; ``cut.model`` knows its bytes."""
+    source = coupling.model
+    return {
+        "params": (measure.parameters(source.constants), measure.parameters(cut.model.constants)),
+        "macs": measure.macs(coupling, cut.survivors),
+        "bytes": (source.nbytes, cut.model.nbytes),
+        "filters": (sum(row.channels[0] for row in rows), sum(row.channels[1] for row in rows)),
+    }
+
+
+def layer_rows(
+    coupling: Coupling, cut: Cut, *, reasons: Mapping[str, str], asked: Set[str]
+) -> tuple[LayerRow, ...]:
+    """What became of every layer.
+
+    Args:
+        coupling: of the source.
+        cut: what surgery left.
+        reasons: group -> why it was left whole.
+        asked: groups that the user asked to leave alone.
+    """
+    structure = coupling.structure
+    free = {group.name for group in structure.groups if not group.held}
+    changes = measure.channels(coupling, cut.survivors)
+    rows = []
+    for layer, change in zip(structure.layers, changes, strict=True):
+        row = _row(layer, change, reasons, free)
+        alone = row.status != "pruned" and layer.weight not in cut.cuts and not asked & set(layer.groups)
+        rows.append(replace(row, untouched=alone))
+    return tuple(rows)
+
+
+def _row(layer: Layer, change: Change, reasons: Mapping[str, str], free: Set[str]) -> LayerRow:
+    whole = dict.fromkeys(reasons[group] for group in layer.groups if group in reasons)
+    left: Status = "kept" if free & set(layer.groups) else "pinned"
+    return LayerRow(
+        name=layer.name,
+        op=layer.op,
+        weight=layer.weight,
+        channels=change,
+        groups=layer.groups,
+        status="pruned" if change[1] < change[0] else left,
+        reason=layer.reason or "; ".join(whole),
+    )

@@ -1,0 +1,112 @@
+"""The report of one run, as the JSON contract (schema 1) spells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+"""Raised when a reader of older reports could misread a newer one."""
+
+Change = tuple[int, int]
+"""A figure before and after."""
+
+Cuts = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Constant of the source -> axis -> ``{"size": n, "kept": [...]}``."""
+
+Status = Literal["pruned", "kept", "pinned"]
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """What became of one layer.
+
+    Attributes:
+        name: node name, or that of its first output.
+        op: operator type.
+        weight: its weight's name in the source file.
+        channels: output channels before and after.
+        groups: the groups that its output channels belong to.
+        status: ``pruned`` lost output channels; ``kept`` could have; ``pinned`` cannot.
+        reason: why it kept (some of) its channels; empty when it lost all that it could.
+        untouched: nothing of its weight was removed, although nobody asked to leave it alone.
+    """
+
+    name: str
+    op: str
+    weight: str
+    channels: Change
+    groups: tuple[str, ...]
+    status: Status
+    reason: str = ""
+    untouched: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row of the contract, and all groups where a layer has several."""
+        return {
+            "name": self.name,
+            "op": self.op,
+            "weight": self.weight,
+            "channels": list(self.channels),
+            "group": self.groups[0] if self.groups else None,
+            "groups": list(self.groups),
+            "status": self.status,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """The account of one run.
+
+    Attributes:
+        source: the file that was read.
+        output: the file that was, or would have been, written.
+        settings: everything that decides the result.
+        totals: ``params``, ``macs``, ``bytes``, ``filters`` before and after, counted on the result.
+        layers: every layer in graph order.
+        cuts: what each constant of the source lost.
+        verification: by method; ``masked_equivalence`` where it was asked for.
+        accuracy: empty unless measured.
+        latency: empty unless measured.
+        warnings: what the user should know.
+        alignment: grid of the channel counts, and the totals planned before aligning to it.
+        missed: bounds that the result does not hold; the exit code is 1 when there are any.
+    """
+
+    source: Mapping[str, Any]
+    output: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    totals: Mapping[str, Change]
+    layers: tuple[LayerRow, ...]
+    cuts: Cuts
+    verification: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    latency: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    alignment: Mapping[str, Any] = field(default_factory=dict)
+    missed: tuple[str, ...] = ()
+
+    @property
+    def untouched(self) -> tuple[LayerRow, ...]:
+        """Layers of which nothing was removed, although nobody asked to leave them alone."""
+        return tuple(layer for layer in self.layers if layer.untouched)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of the contract; equal runs give equal objects (it holds no times)."""
+        return {
+            "schema": SCHEMA,
+            "source": dict(self.source),
+            "output": dict(self.output),
+            "settings": dict(self.settings),
+            "totals": {name: list(change) for name, change in self.totals.items()},
+            "layers": [layer.to_dict() for layer in self.layers],
+            "cuts": {name: dict(axes) for name, axes in self.cuts.items()},
+            "verification": {name: dict(found) for name, found in self.verification.items()},
+            "accuracy": dict(self.accuracy),
+            "latency": dict(self.latency),
+            "warnings": list(self.warnings),
+            "alignment": dict(self.alignment),
+            "missed": list(self.missed),
+        }

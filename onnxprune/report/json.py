@@ -1,0 +1,129 @@
+"""Reports as JSON: written so that a person can read and diff them, read with a check of their form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from onnxprune.errors import InputError
+from onnxprune.report.document import SCHEMA, Cuts
+from onnxprune.report.figures import printable
+
+_DEEP = frozenset({"layers", "cuts", "groups", "totals", "settings", "source", "output", "planned"})
+"""Keys whose entries get a line each; anything else is one line."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a report states that can be checked against the files.
+
+    Attributes:
+        cuts: what each constant of the source lost.
+        source: SHA-256 of the source file, empty if not stated.
+        output: SHA-256 of the pruned file, empty if not stated.
+    """
+
+    cuts: Cuts
+    source: str = ""
+    output: str = ""
+
+
+def dumps(data: Mapping[str, Any]) -> str:
+    """One JSON object, a line an entry: thousands of kept indices do not become thousands of lines.
+
+    Numbers that JSON does not know (infinite, not a number) are written as null.
+    """
+    lines = [f" {json.dumps(key)}: {_value(key, value)}" for key, value in data.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read_claims(path: Path) -> Claims:
+    """What a report file states.
+
+    Raises:
+        InputError: it cannot be read, is no JSON, or not a report of this schema.
+    """
+    where = repr(printable(path))
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise InputError(f"The report {where} does not exist.", hint="Check the path.") from exc
+    except OSError as exc:
+        raise InputError(f"The report {where} cannot be read: {exc.strerror or exc}.") from exc
+    except (ValueError, RecursionError) as exc:
+        raise InputError(
+            f"{where} is not JSON: {printable(exc)}.",
+            hint="Give the file that --report FILE.json wrote.",
+        ) from exc
+    return claims(data, where)
+
+
+def claims(data: object, where: str = "The report") -> Claims:
+    """What a report states, given as the object that ``Report.to_dict`` makes.
+
+    Raises:
+        InputError: the object is not a report of this schema, or its cuts are malformed.
+    """
+    if not isinstance(data, Mapping) or "schema" not in data:
+        raise InputError(f"{where} is not a report of onnxprune.", hint="Give what --report FILE.json wrote.")
+    if data["schema"] != SCHEMA:
+        raise InputError(
+            f"{where} has schema {printable(data['schema'])}, this version reads {SCHEMA}.",
+            hint="Use the version of onnxprune that wrote it.",
+        )
+    cuts = data.get("cuts")
+    if not isinstance(cuts, Mapping):
+        raise InputError(f"{where} has no cuts.", hint="It may have been edited or cut short.")
+    for name, axes in cuts.items():
+        if not isinstance(axes, Mapping) or not all(_is_cut(axis, cut) for axis, cut in axes.items()):
+            raise InputError(
+                f"{where}: the cuts of {printable(name)!r} are malformed.",
+                hint='Each axis needs {"size": n, "kept": [ascending indices below n]}.',
+            )
+    return Claims(cuts, _digest(data, "source"), _digest(data, "output"))
+
+
+def _is_cut(axis: object, cut: object) -> bool:
+    if not (isinstance(axis, str) and axis.isdecimal() and isinstance(cut, Mapping)):
+        return False
+    size, kept = cut.get("size"), cut.get("kept")
+    if not _is_index(size) or not isinstance(kept, list) or not kept or not all(map(_is_index, kept)):
+        return False
+    return bool(kept[0] >= 0 and kept[-1] < size and all(a < b for a, b in zip(kept, kept[1:], strict=False)))
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _digest(data: Mapping[str, Any], side: str) -> str:
+    found = data.get(side)
+    text = found.get("sha256") if isinstance(found, Mapping) else None
+    return text if isinstance(text, str) else ""
+
+
+def _value(key: str, value: Any) -> str:
+    if key in _DEEP and isinstance(value, Mapping) and value:
+        return "{\n  " + ",\n  ".join(f"{json.dumps(k)}: {_line(v)}" for k, v in value.items()) + "\n }"
+    if key in _DEEP and isinstance(value, list) and value:
+        return "[\n  " + ",\n  ".join(map(_line, value)) + "\n ]"
+    return _line(value)
+
+
+def _line(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
