@@ -6,6 +6,7 @@ from math import isqrt
 
 from blocks_layers import act, dense, layer_norm
 from graph_builder import Builder, F, Value
+from onnx import TensorProto, helper
 
 
 def heads_of(g: Builder, x: Value, heads: int) -> Value:
@@ -127,6 +128,23 @@ def widened(g: Builder, x: Value) -> Value:
 
 def positions(g: Builder, x: Value) -> Value:
     return g.map("Add", x, g.bias(1, x.shape[1], x.channels))
+
+
+def class_token(g: Builder, x: Value) -> Value:
+    """A learnt token before the others, repeated for the batch by Expand in one of the ways of exporters."""
+    n, _, c = x.shape
+    token = g.bias(1, 1, c)
+    if g.chance(0.4):  # expand(n, -1, -1) of TorchScript
+        size = g.op("Concat", g.unsqueeze(g.op("Gather", g.op("Shape", x), g.constant(0), axis=0), [0]), g.constant([-1, -1]), axis=0)
+        ones = g.op("ConstantOfShape", g.constant([3]), value=helper.make_tensor("one", TensorProto.INT64, [1], [1]))
+        keep = g.op("Equal", size, g.op("Mul", ones, g.constant(-1)))
+        target = g.op("Where", keep, ones, size)
+    elif g.dynamic:
+        size = g.op("Gather", g.op("Shape", x), g.constant([0]), axis=0)
+        target = g.op("Concat", size, g.constant([1, c]), axis=0)
+    else:
+        target = g.constant([n, 1, 1] if g.chance(0.5) else [n, 1, c])
+    return g.concat(Value(g.op("Expand", token, target), (n, 1, c)), x)
 
 
 TOKENS = (attention, attention, attention, windowed, mlp, mlp, gated_mlp, token_mixer, widened, positions)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from blocks_layers import conv, conv_norm_act, dense, global_pool, layer_norm
 from blocks_maps import MAPS, width
-from blocks_tokens import TOKENS, to_map, to_tokens
+from blocks_tokens import TOKENS, attention, class_token, to_map, to_tokens
 from graph_builder import Builder, Value
 
 OPSETS = (11, 13, 14, 17, 18, 20, 21)
@@ -46,7 +46,9 @@ def _transformer(g: Builder, x: Value) -> Value:
     t = to_tokens(g, conv(g, x, int(g.pick([8, 12, 16])), kernel=1) if g.chance(0.5) else x)
     for _ in range(int(g.rng.integers(1, 4))):
         t = g.pick(TOKENS)(g, t)
-    return to_map(g, t, x.space) if g.chance(0.4) else t
+    if g.chance(0.4):
+        return to_map(g, t, x.space)
+    return attention(g, class_token(g, t)) if g.chance(0.4) else t
 
 
 def _heads(g: Builder, x: Value, seen: list[Value]) -> None:

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from hashlib import file_digest
 from pathlib import Path
 
-from onnxprune.api.planning import Planned, plan_model
-from onnxprune.api.settings import Job, LayerRatios, Settings, globs, open_job, pairs
+from onnxprune.api.running import PruneResult, run
+from onnxprune.api.settings import LayerRatios, Settings, globs, open_job, pairs
 from onnxprune.criteria import Criterion, Score
 from onnxprune.errors import VerificationError
-from onnxprune.model import Model, load_model, save_model
 from onnxprune.model.load import Source
-from onnxprune.model.save import check_output
-from onnxprune.report import Report, build, measure
-from onnxprune.surgery import Cut, apply
 
 Progress = Callable[[str], None]
 """Told the name of each step as it begins."""
-
-
-@dataclass(frozen=True)
-class PruneResult:
-    """A pruned model and the account of how it came about.
-
-    Attributes:
-        model: the pruned model; ``model.to_proto()`` gives it to other libraries.
-        report: figures, cuts, verification and warnings.
-    """
-
-    model: Model
-    report: Report
 
 
 def prune(
@@ -57,15 +38,15 @@ def prune(
 ) -> PruneResult:
     """Remove the least important channels of a model; the source is never changed.
 
-    Exactly one of ``ratio``, ``macs``, ``params`` and ``size`` says how much.
+    Exactly one of ``ratio``, ``macs``, ``params`` and ``size`` says how much::
 
-        >>> result = onnxprune.prune("resnet.onnx", ratio=0.4, output="small.onnx")
-        >>> result.report.totals["macs"]
-        (40551936, 15894272)
+        result = onnxprune.prune("resnet.onnx", ratio=0.4, output="small.onnx")
+        result.report.totals["macs"]  # (before, after)
 
     Args:
         model: path of an ``.onnx`` file, its bytes, an ``onnx.ModelProto``, or a loaded model.
-        ratio: share of the filters removed in every prunable layer, 0 up to but without 1.
+        ratio: share of the filters removed in every prunable layer, 0 up to but without 1. At 0
+            only what the outputs do not depend on is removed: dead and duplicate channels.
         macs: most multiply-accumulates to keep: ``"0.5x"`` of the source, ``"2G"``, or a number.
         params: most parameters to keep: ``"0.5x"``, ``"1M"``, or a number.
         size: largest file: ``"10MB"``, ``"0.5x"``, or a number of bytes.
@@ -93,38 +74,26 @@ def prune(
         VerificationError: the result is wrong; nothing was written.
     """
     settings = Settings(
-        ratio, macs, params, size, criterion, scoring, scope, align,
-        globs(include), globs(exclude), pairs(layer_ratio), verify, seed, threads,
-    )  # fmt: skip
-    result = run(model, open_job(settings), output=None if output is None else Path(output), progress=progress)
-    found = result.report.verification.get("masked_equivalence")
-    if found is not None and not found["passed"]:
-        raise VerificationError(result.report.missed[0], hint="Please report the model as a bug of onnxprune.")
+        ratio=ratio,
+        macs=macs,
+        params=params,
+        size=size,
+        criterion=criterion,
+        scoring=scoring,
+        scope=scope,
+        align=align,
+        include=globs(include),
+        exclude=globs(exclude),
+        layer_ratios=pairs(layer_ratio),
+        verify=verify,
+        seed=seed,
+        threads=threads,
+    )
+    path = None if output is None else Path(output)
+    result = run(model, open_job(settings), output=path, progress=progress)
+    if result.report.wrong:
+        raise VerificationError(
+            f"The pruned model is not what the masked source computes: {result.report.wrong}.",
+            hint="This is a defect of onnxprune; please report it with the model.",
+        )
     return result
-
-
-def run(
-    source: Source, job: Job, *, output: Path | None = None, progress: Progress | None = None
-) -> PruneResult:
-    """Prune as a job says; a result that fails verification is returned, but not written."""
-    step = progress or _silent
-    step("loading")
-    model = load_model(source)
-    if output is not None:
-        check_output(output, model)
-    planned = plan_model(model, job, step)
-    step("cutting")
-    cut = _cut(planned)
-    verification = {}
-    if job.settings.verify:
-        step("verifying")
-        verification["masked_equivalence"] = _verified(planned, cut)
-    passed = all(found["passed"] for found in verification.values())
-    saved = cut.model
-    if output is not None and passed:
-        step("writing")
-        saved = _save(cut.model, output)
-    elif passed or output is None:
-        saved = replace(cut.model, nbytes=measure.file_bytes(cut.model))
-    cut = replace(cut, model=saved)
-    ...

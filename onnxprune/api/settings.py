@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from onnxprune.criteria.registry import choose
 from onnxprune.errors import UsageError
 from onnxprune.plan import (
     PlanOptions,
+    RatioTarget,
     Target,
     parse_align,
     parse_macs,
@@ -35,7 +36,7 @@ class Settings:
     """How to prune; ``prune`` describes each of them.
 
     Attributes:
-        threads: of ONNX Runtime, None leaves the choice to it.
+        strict: untouched layers, and a result that could not be verified, count as missed bounds.
     """
 
     ratio: str | float | None = None
@@ -50,6 +51,7 @@ class Settings:
     exclude: tuple[str, ...] = ()
     layer_ratios: tuple[tuple[str, float], ...] = ()
     verify: bool = True
+    strict: bool = False
     seed: int = 0
     threads: int | None = None
 
@@ -74,6 +76,11 @@ class Job:
     target: Target
     criterion: Criterion
     grid: int
+
+    @property
+    def only_cleans(self) -> bool:
+        """Whether nothing is to go but what the outputs do not depend on."""
+        return isinstance(self.target, RatioTarget) and not self.target.ratio
 
     @property
     def across_groups(self) -> bool:
@@ -103,16 +110,22 @@ class Job:
         """The settings as the report states them, defaults and what they came to included."""
         from onnxprune import __version__
 
-        own = asdict(self.settings)
-        targets = {name: own.pop(name) for name in TARGETS}
+        own = self.settings
         return {
             "version": __version__,
-            "target": {name: value for name, value in targets.items() if value is not None},
-            **own,
+            "target": _describe_target(self.target),
             "criterion": _describe(self.criterion),
-            "layer_ratios": [list(pair) for pair in self.settings.layer_ratios],
+            "scoring": own.scoring,
+            "scope": own.scope,
+            "align": own.align,
             "grid": self.grid,
-            "repair": "none",
+            "include": list(own.include),
+            "exclude": list(own.exclude),
+            "layer_ratios": [list(pair) for pair in own.layer_ratios],
+            "verify": own.verify,
+            "strict": own.strict,
+            "seed": own.seed,
+            "threads": own.threads,
         }
 
 
@@ -171,6 +184,13 @@ def _target(settings: Settings) -> Target:
         )
     name, value = given.popitem()
     return TARGETS[name](value)
+
+
+def _describe_target(target: Target) -> dict[str, Any]:
+    if isinstance(target, RatioTarget):
+        return {"ratio": target.ratio}
+    option, amount = str(target).removeprefix("--").split(" ", 1)
+    return {option: amount}
 
 
 def _describe(chosen: Criterion) -> dict[str, Any]:

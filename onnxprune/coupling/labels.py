@@ -41,6 +41,7 @@ class Labels:
         self._product_of: dict[tuple[int, ...], int] = {}
         self._reasons: dict[str, int] = {"": 0}
         self._pinned_labels: dict[str, int] = {}
+        self._pinned_axes: dict[tuple[int, str], Axis] = {}
         self._block = np.zeros(1024, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -58,13 +59,17 @@ class Labels:
 
     def pinned(self, length: int, reason: str) -> Axis:
         """An axis that never loses an index, and why."""
+        known = self._pinned_axes.get((length, reason))
+        if known is not None:
+            return known
         label = self._pinned_labels.get(reason)
         if label is None:
             label = int(self._allocate(1)[0])
             self._parent[label] = PINNED
             self._reason[label] = self._code(reason)
             self._pinned_labels[reason] = label
-        return np.full(length, label, dtype=np.int64)
+        axis = self._pinned_axes[length, reason] = np.full(length, label, dtype=np.int64)
+        return axis
 
     def product(self, axes: Sequence[Axis]) -> Axis:
         """Row-major flattening: index ``(i, j)`` survives when ``i`` and ``j`` both do."""
@@ -122,7 +127,10 @@ class Labels:
 
     def pin(self, axis: Axis, reason: str) -> None:
         """Never remove any index of the axis."""
-        roots = np.unique(self.find(axis))
+        roots = self.find(axis)
+        if not roots.any():
+            return
+        roots = np.unique(roots)
         leaves = self.leaves_of(roots)
         leaves = leaves[leaves != PINNED]
         self._reason[leaves] = self._code(reason)
@@ -329,12 +337,12 @@ class Labels:
             for leaf in left | right:
                 self.pin(np.array([leaf]), "it is tied to an axis that it is a part of")
         elif len(left) == 1 or len(right) == 1:
-            leaf, others = (left, right) if len(left) == 1 else (right, left)
+            lone, others = (left, right) if len(left) == 1 else (right, left)
             if len(others) == 1:
-                low, high = sorted(leaf | others)
+                low, high = sorted(lone | others)
                 self._parent[high] = low
             else:
-                self._parent[leaf.pop()] = self._intern(others)
+                self._parent[lone.pop()] = self._intern(others)
         elif len(left) == len(right):
             for a, b in zip(sorted(left), sorted(right), strict=True):
                 self._parent[max(a, b)] = min(a, b)

@@ -58,12 +58,12 @@ class Site:
     @property
     def name(self) -> str:
         """The node's name, or that of its first output."""
-        return self.node.name or next((o for o in self.node.output if o), self.node.op_type)
+        return str(self.node.name or next((o for o in self.node.output if o), self.node.op_type))
 
     @property
     def opset(self) -> int:
         """Version of the node's operator set."""
-        return self.engine.opsets.get(self.node.domain, 0)
+        return int(self.engine.opsets.get(self.node.domain, 0))
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """Value of an attribute, or the default."""

@@ -183,28 +183,35 @@ class _Builder:
             if key in seen or not canonical.all():
                 continue
             seen.add(key)
-            members = self._guard_members(canonical, free)
-            if members is not None:
+            for members in self._guard_members(canonical, free):
                 found[tuple((groups[g].name, u) for g, u in members)] = None
         return tuple(Guard(members) for members in found)
 
-    def _guard_members(self, canonical: Axis, free: set[int]) -> list[tuple[int, int]] | None:
-        """Units of which one must stay, None where the axis cannot become empty anyway."""
+    def _guard_members(self, canonical: Axis, free: set[int]) -> list[list[tuple[int, int]]]:
+        """Sets of units of each of which one must stay; none where the axis cannot become empty.
+
+        1. An index that depends on no free unit stays anyway.
+        2. An axis with all units of a group stays, because every group keeps one.
+        3. Otherwise one of the units that an index depends on alone must stay.
+        4. Where every index depends on several, all that the first one depends on must stay.
+        """
         lone = canonical[self.group_of[canonical] >= 0]
         whole = np.bincount(self.group_of[np.unique(lone)], minlength=len(self.leaves))
         if any(whole[g] == len(self.leaves[g]) for g in np.flatnonzero(whole)):
-            return None  # every group keeps a unit, so an axis with all units of one keeps an index
-        pairs: set[tuple[int, int]] = set()
+            return []
+        indices = []
         for label in np.unique(canonical).tolist():
             own = [(int(self.group_of[m]), int(self.unit_of[m])) for m in self.members.get(label, (label,))]
-            own = [(g, u) for g, u in own if g in free]
-            if not own:
-                return None
-            pairs.update(own)
-        for g in {g for g, _ in pairs}:
-            if sum(other == g for other, _ in pairs) == len(self.leaves[g]):
-                return None
-        return sorted(pairs)
+            indices.append([(g, u) for g, u in own if g in free])
+        if not all(indices):
+            return []
+        single = sorted({own[0] for own in indices if len(own) == 1})
+        if not single:
+            return [[pair] for pair in indices[0]]
+        for g in {g for g, _ in single}:
+            if sum(other == g for other, _ in single) == len(self.leaves[g]):
+                return []
+        return [single]
 
 
 def _first_readers(engine: Engine) -> dict[str, str]:

@@ -7,7 +7,7 @@ from onnxprune.criteria.norms import absolute_sums
 from onnxprune.criteria.registry import register
 from onnxprune.criteria.weights import Weights
 
-FOLDED = "bn_scale: no normalisation scale is left in the file (exporters fold it); used the L1 norm"
+FOLDED = "bn_scale: no normalisation scale belongs to the channels (exporters fold it); used the L1 norm"
 
 
 @register("bn_scale")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -31,7 +31,7 @@ NEVER = frozenset(
     }
 )
 
-_SIMPLE = {
+_SIMPLE: dict[str, Callable[..., Array]] = {
     "Identity": lambda x: x,
     "Add": lambda x, y: x + y,
     "Sub": lambda x, y: x - y,
@@ -54,7 +54,7 @@ def _slice(x: Array, starts: Sequence[int], ends: Sequence[int], axes: Sequence[
     return x[tuple(bounds)]
 
 
-_BY_ATTRIBUTE = {"Unsqueeze": ("axes", _unsqueeze), "Squeeze": ("axes", _squeeze), "Slice": ("starts", _slice)}
+_BY_ATTRIBUTE: dict[str, tuple[str, Callable[..., Array]]] = {"Unsqueeze": ("axes", _unsqueeze), "Squeeze": ("axes", _squeeze), "Slice": ("starts", _slice)}
 """Old forms, told by an attribute, which the reference evaluator no longer knows."""
 
 

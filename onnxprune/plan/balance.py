@@ -12,6 +12,12 @@ from onnxprune.coupling.groups import Floats, Indices
 from onnxprune.plan.combinations import best_combination
 from onnxprune.plan.problem import FINE, Problem
 
+REACHES = (1 / 16, 1 / 4, 1.0)
+"""Shares of its units that a group may end up from its wanted count, tried in turn."""
+
+NEAR = 0.01
+"""Share of the target within which no farther counts are tried."""
+
 COARSE = 64
 """Most choices of a group in the first pass; longer lists are walked in longer strides first."""
 
@@ -22,10 +28,14 @@ PAIRS = 24
 def balanced_counts(problem: Problem) -> Indices:
     """Counts among the choices whose total is near the target, each near its wanted count.
 
-    Starts from each group's nearest choice. Then, until the total is within ``FINE``:
-    (1) the single step up or down that strains the counts least for what it gains;
-    (2) where no single step helps, the pair of steps that lands nearest;
-    (3) where the choices are few and steps do not get there, all combinations near by.
+    First every group may only take the counts next to its wanted one, so that no layer is cut much
+    harder or left much wider than was asked; where that does not come near enough, those farther
+    away join. Each time the walk starts from the group's nearest choice and takes, until the total
+    is within ``FINE``:
+
+    1. the single step up or down that strains the counts least for what it gains;
+    2. where no single step helps, the pair of steps that lands nearest;
+    3. where the choices are few and steps do not get there, all combinations near by.
 
     Args:
         problem: sizes, choices and target; deterministic for equal input.
@@ -33,11 +43,36 @@ def balanced_counts(problem: Problem) -> Indices:
     Returns:
         (groups,) counts; at or below a ceiling unless every combination is above it.
     """
-    thinned = tuple(_thinned(c, int(w)) for c, w in zip(problem.choices, problem.wanted, strict=True))
+    found: list[Indices] = []
+    for reach in REACHES:
+        counts = _walked(replace(problem, choices=_within(problem, reach)))
+        found.append(counts)
+        if (
+            problem.misses(problem.costs.totals((counts / problem.sizes)[None, :]))[0]
+            <= NEAR * problem.target
+        ):
+            break
+    return found[int(np.argmin(problem.badness(np.array(found))))]
+
+
+def _walked(problem: Problem) -> Indices:
+    """One walk; long lists of choices are walked in longer strides first."""
     counts = problem.wanted
+    thinned = tuple(_thinned(c, int(w)) for c, w in zip(problem.choices, problem.wanted, strict=True))
     if any(len(few) < len(all_) for few, all_ in zip(thinned, problem.choices, strict=True)):
         counts = _Walk(replace(problem, choices=thinned), counts).run()
     return _Walk(problem, counts).run()
+
+
+def _within(problem: Problem, reach: float) -> tuple[Indices, ...]:
+    """The choices next to the wanted counts, and those within a share of the group's size."""
+    found = []
+    for choices, wanted, size in zip(problem.choices, problem.wanted, problem.sizes, strict=True):
+        near = np.abs(choices - wanted) <= reach * size
+        place = int(np.searchsorted(choices, wanted))
+        near[max(0, place - 1) : place + 1] = True
+        found.append(choices[near])
+    return tuple(found)
 
 
 def _thinned(choices: Indices, wanted: int) -> Indices:

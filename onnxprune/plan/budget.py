@@ -7,7 +7,7 @@ import numpy as np
 from onnxprune.coupling.groups import Indices
 from onnxprune.errors import TargetError
 from onnxprune.plan.costs import Costs
-from onnxprune.plan.draft import Field
+from onnxprune.plan.field import Field
 from onnxprune.plan.targets import BudgetTarget
 
 HALVINGS = 48
@@ -62,7 +62,9 @@ def _check_reachable(field: Field, target: BudgetTarget, costs: Costs, grid: int
     ways = [f"Ask for {target.option} {nearest} or more"]
     if finer < smallest:
         ways.append(f"use --align off, which reaches {target.spell(finer, present, up=True)}")
-    if field.selection.whole or field.selection.ratios:
+    if not len(field.movable):
+        ways = ["No layer of the model can be cut under these options"]
+    elif field.selection.whole or field.selection.ratios:
         ways.append("or let more layers be cut")
     raise TargetError(
         f"{target} cannot be met: the smallest that these options allow is {nearest}.",

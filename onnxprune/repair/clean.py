@@ -86,7 +86,7 @@ class _Work:
     def levels(self, groups: list[Group]) -> Mapping[str, Array]:
         """What the values that readers of these groups take in hold for one random input."""
         every = [readers(g, self.coupling.engine) or [] for g in groups]
-        return probe(self.coupling.model, {r.value for own in every for r in own})
+        return probe(self.coupling, {r.value for own in every for r in own})
 
     def absorb(self, own: list[Reader], unit: int, levels: Mapping[str, Array]) -> bool:
         """Move the constant that a unit computes into the bias of all its readers, or of none."""

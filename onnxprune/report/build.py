@@ -43,12 +43,12 @@ def describe_output(path: Path | None, model: Model, *, written: bool) -> dict[s
 
 
 def totals(coupling: Coupling, cut: Cut, rows: tuple[LayerRow, ...]) -> dict[str, Change]:
-    """The four figures of the contract, before and after; ``cut.model`` knows its bytes."""
+    """The figures of the contract before and after; ``bytes`` after is 0 until the file is made."""
     source = coupling.model
     return {
         "params": (measure.parameters(source.constants), measure.parameters(cut.model.constants)),
         "macs": measure.macs(coupling, cut.survivors),
-        "bytes": (source.nbytes, cut.model.nbytes),
+        "bytes": (source.nbytes, 0),
         "filters": (sum(row.channels[0] for row in rows), sum(row.channels[1] for row in rows)),
     }
 

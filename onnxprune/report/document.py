@@ -93,6 +93,12 @@ class Report:
         """Layers of which nothing was removed, although nobody asked to leave them alone."""
         return tuple(layer for layer in self.layers if layer.untouched)
 
+    @property
+    def wrong(self) -> str:
+        """What verification found wrong; empty when nothing."""
+        failed = (f for f in self.verification.values() if f["max_relative_error"] > f["tolerance"])
+        return next((str(found["reason"]) for found in failed), "")
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of the contract; equal runs give equal objects (it holds no times)."""
         return {

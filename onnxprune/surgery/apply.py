@@ -74,7 +74,7 @@ class _Surgeon:
                 self._carry_out(editor)
         self._refresh_declared_shapes()
         self._freeze_scales()
-        overlays = [(index + len(self.nodes), *rest) for index, *rest in self.overlays]
+        overlays = [(index + len(self.nodes), i, mask, values) for index, i, mask, values in self.overlays]
         nodes = [*self.nodes, *self.proto.graph.node]
         del self.proto.graph.node[:]
         self.proto.graph.node.extend(nodes)
@@ -98,7 +98,7 @@ class _Surgeon:
         for name, constant in cut.changed.items():
             if name in declared:
                 declared[name].CopyFrom(_emptied(constant))
-        for value in graph.input:
+        for value in (*graph.input, *graph.value_info):
             if value.name in cut.changed:
                 _set_dims(value, cut.changed[value.name].shape)
 

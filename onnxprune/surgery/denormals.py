@@ -45,4 +45,5 @@ def _has_denormals(constant: Constant) -> bool:
 def _denormal(values: Array, data_type: int) -> Array:
     unsigned, exponent, fraction = LAYOUTS[data_type]
     bits = np.ascontiguousarray(values).view(unsigned)
-    return ((bits & unsigned(exponent)) == 0) & ((bits & unsigned(fraction)) != 0)
+    found: Array = ((bits & unsigned(exponent)) == 0) & ((bits & unsigned(fraction)) != 0)
+    return found

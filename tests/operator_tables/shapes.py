@@ -53,6 +53,9 @@ CASES = [
          opset=15, rest=[-1], head="matmul"),
     case("constant-of-shape-by-channels", f"{CHANNEL_COUNT} u = Unsqueeze(c, front) t = Concat<axis=0>(u, ones)"
          " k = ConstantOfShape<value = float[1] {0.5}>(t) y = Mul(x, k)", one=np.int64(1), front=[0], ones=[1, 1], pinned="*"),
+    case("expand-of-torchscript", "k = ConstantOfShape<value = int64[1] {1}>(three) m = Mul(k, minus) q = Equal(size, m)"
+         " s = Where(q, k, size) e = Expand(token, s) y = Concat<axis=1>(e, x)", x="tokens", three=[3], minus=np.int64(-1),
+         size=[2, -1, -1], token=(1, 1, 12)),
     case("squeeze-attribute", "g = GlobalAveragePool(x) y = Squeeze<axes=[2,3]>(g)", opset=(7, 11)),
     case("squeeze-input", "g = GlobalAveragePool(x) y = Squeeze(g, a)", opset=(13, 21), a=[2, 3]),
     case("squeeze-all", "g = GlobalAveragePool(x) y = Squeeze(g)"),

@@ -29,38 +29,39 @@ def total_of(structure, counts):
     return predicted(structure, dict(zip(names, counts, strict=True)))["macs"]
 
 
-def all_totals(structure, problem):
-    return [total_of(structure, counts) for counts in product(*problem.choices)]
+def all_totals(problem):
+    """The totals of every combination of choices."""
+    counts = np.array(list(product(*problem.choices)))
+    return problem.costs.totals(counts / problem.sizes)
 
 
 @given(
     widths=WIDTHS, ratio=st.floats(0.05, 0.9), grid=st.sampled_from([4, 8, 16]), shape=st.sampled_from("cr")
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_counts_are_admissible_and_within_tolerance_where_any_combination_is(widths, ratio, grid, shape):
     structure = chain(*widths) if shape == "c" else residual(widths[0], widths[1:])
     problem = problem_of(structure, ratio, grid)
     counts = balanced_counts(problem)
     assert all(count in allowed for count, allowed in zip(counts, problem.choices, strict=True))
-    best = min(abs(total - problem.target) for total in all_totals(structure, problem))
     ours = abs(total_of(structure, counts) - problem.target)
-    assert ours <= max(TOLERANCE * problem.target, best * (1 + 1e-6))
+    if ours > TOLERANCE * problem.target:
+        assert ours <= abs(all_totals(problem) - problem.target).min() * (1 + 1e-6)
 
 
 @given(widths=WIDTHS, budget=st.floats(0.05, 0.95), grid=st.sampled_from([1, 4, 8, 16]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_ceiling_is_never_exceeded_where_it_can_be_met_and_used_as_far_as_possible(widths, budget, grid):
-    structure = chain(*widths[:3])
+    structure = chain(*widths)
     problem = problem_of(structure, 1 - budget**0.5, grid, budget=budget)
-    counts = balanced_counts(problem)
-    total = total_of(structure, counts)
+    total = total_of(structure, balanced_counts(problem))
     if problem.smallest() > problem.target:
         assert total == pytest.approx(problem.smallest())
         return
     assert total <= problem.target * (1 + 1e-9)
-    if grid > 1:
-        nearest = max(t for t in all_totals(structure, problem) if t <= problem.target * (1 + 1e-9))
-        assert total >= min(nearest * (1 - 1e-9), (1 - TOLERANCE) * problem.target)
+    if total < (1 - TOLERANCE) * problem.target:
+        totals = all_totals(problem)
+        assert total >= totals[totals <= problem.target * (1 + 1e-9)].max() * (1 - 1e-6)
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.3, 0.4, 0.5, 0.7])
@@ -78,7 +79,7 @@ def test_every_group_stays_near_its_wanted_count():
     structure = residual(256, (64,) * 6)
     problem = problem_of(structure, 0.4, 16)
     counts = balanced_counts(problem)
-    assert (np.abs(counts - problem.wanted) <= 24).all()
+    assert (np.abs(counts - problem.wanted) < 16).all()
 
 
 def test_counts_that_are_on_the_grid_already_stay():

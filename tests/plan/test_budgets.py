@@ -92,8 +92,9 @@ def test_what_is_excluded_limits_what_can_be_reached():
     with pytest.raises(TargetError) as caught:
         plan_of(structure, parse_macs("0.2x"), exclude=("conv1", "conv2"))
     assert "let more layers be cut" in caught.value.hint
-    with pytest.raises(TargetError, match="cannot be met"):
+    with pytest.raises(TargetError, match="cannot be met") as caught:
         plan_of(structure, parse_macs("0.5x"), exclude=("*",))
+    assert "No layer of the model can be cut" in caught.value.hint
 
 
 def test_layer_ratios_stand_and_the_rest_meets_the_budget():

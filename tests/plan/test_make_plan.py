@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnxprune.coupling.groups import Guard, SizeModel, Structure
+from onnxprune.criteria import criterion, rescorer, score_groups
 from onnxprune.errors import UsageError
+from onnxprune.model.constants import Constant, Constants
 from onnxprune.plan import PlanOptions, RatioTarget, kept_count, make_plan, parse_macs
 
 
@@ -79,6 +81,7 @@ def test_reasons_for_groups_left_whole_by_the_numbers():
     plan = plan_of(structure, 0.4, align=16)
     assert "single unit" in plan.reasons["conv0"]
     assert plan.reasons["conv1"].startswith("alignment: 2 of 4 units would have stayed")
+    assert "fast at no smaller count" in plan.reasons["conv1"]
     nothing = plan_of(structure, 0.0)
     assert set(nothing.reasons.values()) == {"the ratio is 0"}
     assert not nothing.kept
@@ -141,9 +144,39 @@ def test_greedy_needs_a_way_to_score_again_and_uses_it():
     assert plain.kept["conv0"].tolist() == [4, 5, 6, 7]
 
 
+def test_a_group_whose_neighbouring_counts_are_all_and_far_less_says_so():
+    structure = chain(*[32] * 12)
+    plan = plan_of(structure, 0.3, align=16)
+    assert {len(kept) for kept in plan.kept.values()} == {16}
+    assert all("fast is 16, and all of them fit" in reason for reason in plan.reasons.values())
+    assert 0 < len(plan.reasons) < 12
+
+
+def test_greedy_plans_rank_filters_by_the_kernels_that_are_left():
+    structure = chain(8, 8, steps=())
+    rng = np.random.default_rng(3)
+    arrays = {f"conv{i}.weight": rng.standard_normal((8, (3, 8)[i], 3, 3)).astype(np.float32) for i in (0, 1)}
+    arrays["head.weight"] = np.ones((10, 8, 1, 1), np.float32)
+    constants = Constants({name: Constant(name, a.shape, 1, lambda a=a: a) for name, a in arrays.items()})
+    chosen = criterion("l1")
+    plan = plan_of(
+        structure,
+        0.5,
+        scores=score_groups(structure, constants, chosen),
+        rescore=rescorer(structure, constants, chosen),
+        greedy=True,
+    )
+    first = np.sort(np.argsort(abs(arrays["conv0.weight"]).sum(axis=(1, 2, 3)))[4:])
+    second = np.sort(np.argsort(abs(arrays["conv1.weight"][:, first]).sum(axis=(1, 2, 3)))[4:])
+    assert plan.kept["conv0"].tolist() == first.tolist()
+    assert plan.kept["conv1"].tolist() == second.tolist()
+    independent = np.sort(np.argsort(abs(arrays["conv1.weight"]).sum(axis=(1, 2, 3)))[4:])
+    assert independent.tolist() != second.tolist()
+
+
 def test_a_model_with_nothing_to_prune_gives_an_empty_plan():
     structure = Structure((), (), SizeModel((), (), (), ()))
-    for target in (RatioTarget(0.4), parse_macs("0.5x")):
+    for target in (RatioTarget(0.4), parse_macs("1x")):
         plan = make_plan(structure, {}, PlanOptions(target, overhead_bytes=10.0))
         assert (dict(plan.kept), dict(plan.reasons)) == ({}, {})
         assert plan.totals == {"macs": 0.0, "params": 0.0, "bytes": 10.0}

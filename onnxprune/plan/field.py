@@ -1,4 +1,4 @@
-"""The plain plan: counts that meet the target before they are aligned."""
+"""Sorts the groups: which of them the target moves, and what holds for the others."""
 
 from __future__ import annotations
 

@@ -1,0 +1,9 @@
+"""The verbs of the package, for programs; the command line is a thin client of them."""
+
+from __future__ import annotations
+
+from onnxprune.api.pruning import prune
+from onnxprune.api.running import PruneResult, run
+from onnxprune.api.settings import Job, Settings, open_job
+
+__all__ = ["Job", "PruneResult", "Settings", "open_job", "prune", "run"]

@@ -1,0 +1,213 @@
+"""The steps of a pruning run, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from hashlib import file_digest
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
+from onnxprune.api.settings import Job
+from onnxprune.errors import VerificationError
+from onnxprune.model import Model, load_model, save_model
+from onnxprune.model.load import Source
+from onnxprune.model.save import check_output
+from onnxprune.plan import BudgetTarget
+from onnxprune.report import Report, build, measure
+from onnxprune.report.figures import plural
+from onnxprune.surgery import Cut, apply, flush_denormals
+
+_NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """A pruned model and the account of how it came about.
+
+    Attributes:
+        model: the pruned model; ``model.to_proto()`` gives it to other libraries.
+        report: figures, cuts, verification and warnings.
+    """
+
+    model: Model
+    report: Report
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What surgery left, before it is written."""
+
+    cut: Cut
+    repair: str
+    flushed: tuple[str, ...]
+
+
+def run(
+    source: Source,
+    job: Job,
+    *,
+    output: Path | None = None,
+    progress: Step | None = None,
+    must_cut: bool = True,
+) -> PruneResult:
+    """Prune as a job says.
+
+    A result that verification finds wrong is returned and reported, but not written.
+
+    Args:
+        source: the model, or where it is.
+        job: what to do.
+        output: where to write, None for nowhere.
+        progress: told the name of each step.
+        must_cut: whether a model of which nothing can be removed is an error.
+
+    Raises:
+        OnnxPruneError: of the kinds that ``prune`` names, other than a failed verification.
+    """
+    step = progress or _silent
+    step("loading")
+    model = load_model(source)
+    if output is not None:
+        check_output(output, model)
+    coupling = open_model(model, step)
+    if must_cut and not job.only_cleans:
+        check_prunable(coupling.structure, model)
+    planned = plan_model(coupling, job, step)
+    step("cutting")
+    outcome = _cut(planned, job)
+    verification: dict[str, dict[str, Any]] = {}
+    if job.settings.verify:
+        step("verifying")
+        verification["masked_equivalence"] = _verified(planned, outcome, job)
+    report = _report(planned, outcome, job, verification=verification)
+    writable = None if report.wrong else output
+    step("writing")
+    saved = _weighed(outcome.cut.model) if writable is None else _saved(outcome.cut.model, writable)
+    return PruneResult(saved, _finished(report, job, saved, output=output))
+
+
+def _cut(planned: Planned, job: Job) -> _Outcome:
+    if job.only_cleans:
+        from onnxprune.repair import clean_up
+
+    coupling, kept = planned.coupling, planned.plan.kept
+    cleaning = job.only_cleans and not kept and not planned.asked
+    cut = clean_up(coupling) if cleaning else apply(coupling, kept)
+    model, flushed = flush_denormals(cut.model)
+    return _Outcome(replace(cut, model=model), "merge" if cleaning else "none", tuple(flushed))
+
+
+def _verified(planned: Planned, outcome: _Outcome, job: Job) -> dict[str, Any]:
+    """The comparison, as the report states it; a clean-up has to equal the source itself."""
+    from onnxprune.verify import Verification, masked_equivalence  # brings ONNX Runtime with it
+
+    coupling, cut = planned.coupling, outcome.cut
+    if outcome.repair != "none":
+        cut = replace(cut, cuts={}, survivors=coupling.survivors({}))
+    own = job.settings
+    try:
+        found = masked_equivalence(coupling.model, cut, coupling, seed=own.seed, threads=own.threads)
+    except VerificationError as exc:
+        found = Verification(True, inf, 0.0, 0, False, exc.message)
+    return asdict(found)
+
+
+def _saved(model: Model, path: Path) -> Model:
+    nbytes = save_model(model, path)
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    return replace(model, path=path, nbytes=nbytes, sha256=digest)
+
+
+def _weighed(model: Model) -> Model:
+    """The model with the size that its file would have."""
+    return replace(model, nbytes=measure.file_bytes(model), sha256="")
+
+
+def _report(
+    planned: Planned, outcome: _Outcome, job: Job, *, verification: Mapping[str, Mapping[str, Any]]
+) -> Report:
+    """The report as far as it is known before the result is written."""
+    coupling, plan, cut = planned.coupling, planned.plan, outcome.cut
+    rows = build.layer_rows(coupling, cut, reasons=plan.reasons, asked=planned.asked)
+    totals = build.totals(coupling, cut, rows)
+    return Report(
+        source=build.describe_source(coupling.model),
+        output={},
+        settings={**job.to_dict(), "repair": outcome.repair},
+        totals=totals,
+        layers=rows,
+        cuts=cut.cuts,
+        verification=verification,
+        alignment={
+            "grid": plan.alignment,
+            "unaligned": {name: round(value) for name, value in plan.unaligned.items()},
+            "deviation": _deviation(totals["macs"][1], plan.unaligned["macs"]),
+        },
+        warnings=tuple(_warnings(planned, outcome, verification)),
+    )
+
+
+def _finished(report: Report, job: Job, saved: Model, *, output: Path | None) -> Report:
+    """The report with what is known once the bytes are."""
+    written = output is not None and saved.sha256 != ""
+    full = replace(
+        report,
+        output=build.describe_output(output, saved, written=written),
+        totals={**report.totals, "bytes": (report.totals["bytes"][0], saved.nbytes)},
+    )
+    return replace(full, missed=tuple(_missed(full, job)))
+
+
+def _deviation(aligned: float, plain: float) -> float:
+    """By which share of the plain plan's MACs alignment changed them."""
+    return round(aligned / plain - 1.0, 6) if plain else 0.0
+
+
+def _warnings(
+    planned: Planned, outcome: _Outcome, verification: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    yield from planned.notes
+    yield from outcome.cut.warnings
+    if outcome.flushed:
+        shown = ", ".join(outcome.flushed[:_NAMES_SHOWN])
+        more = len(outcome.flushed) - _NAMES_SHOWN
+        yield (
+            f"denormal weights, which slow many processors down, were set to zero in "
+            f"{plural(len(outcome.flushed), 'tensor')}: {shown}" + (f" and {more} more" if more > 0 else "")
+        )
+    if not outcome.cut.cuts:
+        yield "nothing was removed; the layers below say why"
+    for found in verification.values():
+        if not found["checked"]:
+            yield f"the result is not verified: {found['reason']}"
+
+
+def _missed(report: Report, job: Job) -> Iterator[str]:
+    if report.wrong:
+        yield f"verification: {report.wrong}"
+    target = job.target
+    if isinstance(target, BudgetTarget):
+        before, after = report.totals[target.metric]
+        if after > target.limit(before) * (1 + 1e-9):
+            yield f"{target}: the result has {target.spell(after, before, up=True)}"
+    if job.settings.strict:
+        yield from _missed_strictly(report)
+
+
+def _missed_strictly(report: Report) -> Iterator[str]:
+    names = [row.name for row in report.untouched]
+    if names:
+        more = len(names) - _NAMES_SHOWN
+        shown = ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        yield f"--strict: {plural(len(names), 'layer')} untouched: {shown}"
+    for method, found in report.verification.items():
+        if not found["checked"]:
+            yield f"--strict: {method.replace('_', ' ')} was not checked: {found['reason']}"
+
+
+def _silent(step: str) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,174 @@
+"""A pruning report on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from onnxprune.report.document import LayerRow, Report
+from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size
+from onnxprune.report.rows import SCREEN, Line, label, listing
+from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
+
+FIGURES = {"params": ("parameters", count), "macs": ("MACs", count), "bytes": ("file size", size)}
+FIGURES["filters"] = ("filters", count)
+"""How each total is called and written."""
+
+_NAMES_SHOWN = 4
+_WIDE = 100
+
+
+def show(
+    report: Report, console: Console, *, verbose: int = 0, files: Sequence[str] = (), hint: str = ""
+) -> None:
+    """Print a report.
+
+    Args:
+        report: of a pruning run.
+        console: where; its width, colours and encoding are respected.
+        verbose: above 0 every layer has its line.
+        files: reports that were written, for the list at the end.
+        hint: what to do next.
+    """
+    chars = signs(console)
+    room = width(console) - INDENT
+    parts: list[RenderableType] = [headline(report, chars), totals(report, room, chars)]
+    if report.layers:
+        parts.append(layers(report, room, chars, None if verbose else SCREEN))
+        parts += left_alone(report)
+    emit(console, [*parts, outcome(report, chars, files, hint)])
+
+
+def headline(report: Report, chars: Signs) -> Text:
+    """The model and what was asked for."""
+    path = report.source["path"]
+    settings = report.settings
+    (option, amount), *_ = settings["target"].items()
+    asked = [f"--{option} {amount}", settings["criterion"]["name"], f"{settings['scope']} scope"]
+    if settings["scoring"] != "independent":
+        asked.append(f"{settings['scoring']} scoring")
+    grid = settings["grid"]
+    asked.append(f"aligned to {grid}" if grid > 1 else "not aligned")
+    name = "model in memory" if path is None else printable(path)
+    return Text.assemble((name, "bold"), "\n", (f" {chars.dot} ".join(map(printable, asked)), "bright_black"))
+
+
+def totals(report: Report, room: int, chars: Signs) -> Table:
+    """The figures before and after, with what is left of each."""
+    table = grid("left", "right", "right", "right", "left", "left")
+    table.add_row("", *(Text(head, "bright_black") for head in ("before", "after", "left")))
+    cells = 24 if room >= _WIDE else 14
+    for name, (label, spell) in FIGURES.items():
+        before, after = report.totals[name]
+        left = share(before, after)
+        table.add_row(
+            label,
+            spell(before),
+            Text(spell(after), "bold"),
+            percent(left),
+            bar(min(left, 1.0), cells, chars),
+            Text(factor(before, after), "green" if after < before else ""),
+        )
+    return table
+
+
+def layers(report: Report, room: int, chars: Signs, limit: int | None) -> Table:
+    """A line a layer: channels before and after, and a bar of what is left."""
+    shown = listing(report.layers, limit=limit)
+    every = (*shown.head, *shown.tail)
+    op = max(len("op"), *(len(_op(line)) for line in every))
+    channels = max(len(_channels(line, chars)) for line in every)
+    cells = 24 if room >= _WIDE else 14
+    names = room - (op + channels + cells + len("pinned") + 4 * 2)
+    table = grid("left", "left", "right", "left", "right")
+    table.add_row(*(Text(head, "bright_black") for head in ("layer", "op", "channels", "", "left")))
+    for line in shown.head:
+        table.add_row(*_cells(line, names, cells, chars))
+    if shown.left_out:
+        gap = f"{plural(shown.left_out, 'line')} left out, -v shows all"
+        table.add_row(Text(shortened(gap, names), "bright_black italic"))
+    for line in shown.tail:
+        table.add_row(*_cells(line, names, cells, chars))
+    return table
+
+
+def left_alone(report: Report) -> list[RenderableType]:
+    """The layers that kept all of their channels, by reason; empty where there are none."""
+    by_reason: dict[str, list[LayerRow]] = {}
+    for row in report.layers:
+        if row.status != "pruned":
+            by_reason.setdefault(row.reason or "nothing was asked of it", []).append(row)
+    if not by_reason:
+        return []
+    number = sum(map(len, by_reason.values()))
+    text = Text.assemble((f"{number} of {plural(len(report.layers), 'layer')} kept all channels", "bold"))
+    for reason, rows in by_reason.items():
+        names = ", ".join(label(row) for row in rows[:_NAMES_SHOWN])
+        more = f" and {len(rows) - _NAMES_SHOWN} more" if len(rows) > _NAMES_SHOWN else ""
+        text.append(f"\n{names}{more}: ").append(printable(reason), "bright_black")
+    return [text]
+
+
+def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Table:
+    """Verification, files, warnings, and what to do next."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for found in report.verification.values():
+        table.add_row(*_verification(found, chars))
+    path, nbytes = report.output["path"], report.output["bytes"]
+    if report.output["written"]:
+        table.add_row(Text(f"{chars.good} written", "green"), f"{printable(path)} ({size(nbytes)})")
+    else:
+        why = "it failed verification" if report.wrong else "dry run"
+        table.add_row(Text(f"{chars.dash} not written", "yellow"), why)
+    for file in files:
+        table.add_row(f"{chars.good} report", printable(file))
+    for text in report.missed:
+        table.add_row(Text(f"{chars.bad} missed", "bold red"), printable(text))
+    for text in report.warnings:
+        table.add_row(Text("! note", "yellow"), printable(text))
+    if hint:
+        table.add_row(Text(f"{chars.arrow} next", "bright_black"), Text(printable(hint), "bright_black"))
+    return table
+
+
+def _verification(found: Mapping[str, Any], chars: Signs) -> tuple[Text, str]:
+    if not found["checked"]:
+        return Text(f"{chars.dash} not verified", "yellow"), printable(found["reason"])
+    error, tolerance, samples = found["max_relative_error"], found["tolerance"], found["samples"]
+    inputs = plural(samples, "random input")
+    if found["passed"]:
+        text = f"equals the masked source on {inputs}: error {error:.1e}, allowed {tolerance:.0e}"
+        return Text(f"{chars.good} verified", "green"), text
+    return Text(f"{chars.bad} wrong", "bold red"), printable(found["reason"])
+
+
+def _cells(line: Line, names: int, cells: int, chars: Signs) -> tuple[Text, ...]:
+    quiet = "" if line.status == "pruned" else "bright_black"
+    left = share(*line.channels)
+    return (
+        Text(_name(line, names), quiet),
+        Text(_op(line), "bright_black"),
+        Text(_channels(line, chars), quiet),
+        bar(left, cells, chars) if line.status == "pruned" else Text(chars.full * cells, "bright_black"),
+        Text(percent(left) if line.status == "pruned" else line.status, quiet),
+    )
+
+
+def _name(line: Line, width: int) -> str:
+    more = f" +{line.more}" if line.more else ""
+    return shortened(line.name, max(8, width - len(more))) + more
+
+
+def _op(line: Line) -> str:
+    return shortened(line.op, 14)
+
+
+def _channels(line: Line, chars: Signs) -> str:
+    before, after = line.channels
+    return f"{before}" if before == after else f"{before} {chars.arrow} {after}"

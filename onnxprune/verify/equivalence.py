@@ -1,0 +1,115 @@
+"""The check itself: the pruned model computes what the masked source computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import inf
+from typing import Any
+
+from onnxprune.coupling.coupling import Coupling
+from onnxprune.errors import InputError, VerificationError
+from onnxprune.model.constants import Array
+from onnxprune.model.model import Model
+from onnxprune.surgery import Cut
+from onnxprune.verify.compare import Difference, compare
+from onnxprune.verify.execution import Execution, Refusal
+from onnxprune.verify.inputs import SIZES, Input, Undrawable, draw, inputs_of, is_symbolic
+from onnxprune.verify.masking import disagreement, masked_program
+from onnxprune.verify.program import Program, program_of
+from onnxprune.verify.statistics import use_kept_statistics
+from onnxprune.verify.verification import Verification, tolerance_of
+
+Run = tuple[Mapping[str, Array], Mapping[str, Any]]
+"""Inputs and what came out."""
+
+
+def masked_equivalence(
+    source: Model,
+    cut: Cut,
+    coupling: Coupling,
+    *,
+    samples: int = 2,
+    seed: int = 0,
+    threads: int | None = None,
+    tolerance: float | None = None,
+) -> Verification:
+    """Compare the pruned model with the source in which the removed slices are masked, on random inputs.
+
+    Removed slices of constants become zero, constants that divide become one there, quantised ones their
+    zero point; normalisations and means over a cut axis take their statistic over the kept indices.
+    Symbolic dims get small sizes. The two models run one after the other, so that memory holds one.
+
+    Args:
+        source: the model before the cut, the one that was coupled.
+        cut: what surgery made of it; its cuts rebuild the masked source.
+        coupling: of the source.
+        samples: draws of random inputs.
+        seed: of the first draw.
+        threads: of ONNX Runtime; None leaves the choice to it.
+        tolerance: largest error of an output relative to its largest magnitude; None takes what the
+            precision of the model explains (1e-4, 1e-2 for 16-bit floats, 2e-2 where activations are
+            quantised).
+
+    Raises:
+        InputError: ONNX Runtime does not run the source, so nothing can be compared.
+        VerificationError: it runs the source but not the pruned model.
+    """
+    allowed = tolerance_of(source) if tolerance is None else tolerance
+    name = disagreement(coupling, cut.cuts, cut.survivors)
+    if name:
+        return Verification(False, inf, allowed, 0, False, f"the cuts of {name!r} are not what the groups lost")
+    try:
+        inputs = inputs_of(coupling)
+    except Undrawable as stop:
+        return Verification(False, 0.0, allowed, 0, False, f"{stop}, so no random inputs can be made")
+    masked = masked_program(coupling, cut.cuts, cut.survivors)
+    use_kept_statistics(masked, coupling, cut.survivors)
+    runs = _run_source(masked, inputs, range(seed, seed + samples), threads)
+    del masked
+    worst, informative = Difference(), False
+    for (_, wanted), found in zip(runs, _run_pruned(program_of(cut.model), runs, threads), strict=True):
+        difference = compare(wanted, found)
+        informative |= difference.informative
+        worst = max(worst, difference, key=lambda one: one.error)
+    return _verdict(worst, informative, allowed, samples)
+
+
+def _run_source(program: Program, inputs: list[Input], seeds: range, threads: int | None) -> list[Run]:
+    """Runs of the masked source, with the first sizes of symbolic dims that it runs with."""
+    refusals: list[Refusal] = []
+    try:
+        execution = Execution(program, threads)
+        for sizes in SIZES if is_symbolic(inputs) else SIZES[:1]:
+            try:
+                feeds = [draw(inputs, sizes, seed=seed) for seed in seeds]
+                return [(feed, execution.run(feed)) for feed in feeds]
+            except Refusal as stop:
+                refusals.append(stop)
+    except Refusal as stop:
+        refusals.append(stop)
+    raise InputError(
+        f"ONNX Runtime does not run the source model: {refusals[0]}",
+        hint="Check that it runs by itself; without verification it can be pruned all the same.",
+    ) from refusals[0]
+
+
+def _run_pruned(program: Program, runs: list[Run], threads: int | None) -> Iterator[Mapping[str, Any]]:
+    try:
+        execution = Execution(program, threads)
+        for feed, _ in runs:
+            yield execution.run(feed)
+    except Refusal as stop:
+        raise VerificationError(
+            f"ONNX Runtime runs the source, but not the pruned model: {stop}",
+            hint="This is a fault of onnxprune: please report it.",
+        ) from stop
+
+
+def _verdict(worst: Difference, informative: bool, tolerance: float, samples: int) -> Verification:
+    if worst.error > tolerance:
+        detail = worst.detail or f"it differs by {worst.error:.1e} of its largest value, {tolerance:.0e} is allowed"
+        return Verification(True, worst.error, tolerance, samples, False, f"output {worst.output!r}: {detail}")
+    if not informative:
+        reason = "no output has a finite value on random inputs, so there is nothing to compare"
+        return Verification(False, worst.error, tolerance, samples, False, reason)
+    return Verification(True, worst.error, tolerance, samples, True)

@@ -1,0 +1,59 @@
+"""What a check found, and how much two runs of the same network may differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onnx import ModelProto, TensorProto
+
+from onnxprune.model.model import Model
+
+FLOAT_TOLERANCE = 1e-4
+"""Of outputs computed in float32, relative to their largest magnitude: sums in another order."""
+HALF_TOLERANCE = 1e-2
+"""Where activations are rounded to 16 bits (11 of precision) after every operator."""
+QUANTISED_TOLERANCE = 2e-2
+"""Where activations are rounded to 8 bits: the last bit of a sum can move one by a whole step."""
+
+_HALF = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+_ROUNDING = ("QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Outcome of comparing a pruned model with the masked source.
+
+    Attributes:
+        checked: whether a comparison took place.
+        max_relative_error: largest ``max|p - q| / max|p|`` over outputs and samples; infinite where
+            shapes, types or the places of non-finite values differ.
+        tolerance: the error that was allowed.
+        samples: how many draws of random inputs were run.
+        passed: whether the comparison took place and the error is within the tolerance.
+        reason: why it failed or was not made; empty when it passed.
+    """
+
+    checked: bool
+    max_relative_error: float
+    tolerance: float
+    samples: int
+    passed: bool
+    reason: str = ""
+
+
+def tolerance_of(model: Model) -> float:
+    """The relative error that the precision of a model's arithmetic explains."""
+    if any(node.op_type in _ROUNDING for node in model.proto.graph.node):
+        return QUANTISED_TOLERANCE
+    return HALF_TOLERANCE if _has_half(model) else FLOAT_TOLERANCE
+
+
+def _has_half(model: Model) -> bool:
+    if any(constant.data_type in _HALF for constant in model.constants.values()):
+        return True
+    return _casts_to_half(model.proto)
+
+
+def _casts_to_half(proto: ModelProto) -> bool:
+    targets = (a.i for node in proto.graph.node if node.op_type == "Cast" for a in node.attribute if a.name == "to")
+    return any(target in _HALF for target in targets)
