@@ -86,7 +86,7 @@ def run(
     writable = None if report.wrong else output
     step("writing")
     saved = _weighed(outcome.cut.model) if writable is None else _saved(outcome.cut.model, writable)
-    return PruneResult(saved, _finished(report, job, saved, output=output))
+    return PruneResult(saved, _finished(report, job, saved, output=output, flushed=outcome.flushed))
 
 
 def _cut(planned: Planned, job: Job) -> _Outcome:
@@ -151,12 +151,14 @@ def _report(
     )
 
 
-def _finished(report: Report, job: Job, saved: Model, *, output: Path | None) -> Report:
+def _finished(
+    report: Report, job: Job, saved: Model, *, output: Path | None, flushed: tuple[str, ...]
+) -> Report:
     """The report with what is known once the bytes are."""
     written = output is not None and saved.sha256 != ""
     full = replace(
         report,
-        output=build.describe_output(output, saved, written=written),
+        output=build.describe_output(output, saved, written=written, flushed=flushed),
         totals={**report.totals, "bytes": (report.totals["bytes"][0], saved.nbytes)},
     )
     return replace(full, missed=tuple(_missed(full, job)))

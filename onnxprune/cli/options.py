@@ -1,17 +1,28 @@
-"""Options that verbs share, in the groups that --help shows."""
+"""Options that verbs share, in the groups that ``--help`` shows them in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+TARGET = "Target (give one)"
+CRITERION = "Criterion: which channels matter"
+WHERE = "Scope: where to prune"
+CHECK = "Checks"
+OUTPUT = "Output"
+
 ModelPath = Annotated[
-    Path,
-    typer.Argument(metavar="MODEL", help="The .onnx file; it is never changed.", show_default=False),
+    Path, typer.Argument(metavar="MODEL", help="The .onnx file to read; it is never changed.")
 ]
+
+
+def option(panel: str, *names: str, metavar: str | None = None, help: str, **more: Any) -> Any:
+    """An option in a panel of the help; its default is shown where its text does not say it."""
+    more.setdefault("show_default", False)
+    return typer.Option(*names, metavar=metavar, rich_help_panel=panel, help=help, **more)
 
 
 @dataclass(frozen=True)
@@ -20,30 +31,174 @@ class TargetOptions:
 
     ratio: Annotated[
         str | None,
-        typer.Option(
-            "--ratio", metavar="R", rich_help_panel="Target (one of them)",
-            help="Remove the share R of the filters in every prunable layer. The usual start is 0.4; "
-            "0 removes only channels that change nothing.",
+        option(
+            TARGET,
+            "--ratio",
+            metavar="R",
+            help="Remove the share R of the filters of every prunable layer, 0 to 1; 0.4 is a usual start. "
+            "0 removes only channels that nothing depends on.",
         ),
-    ] = None  # fmt: skip
+    ] = None
     macs: Annotated[
         str | None,
-        typer.Option(
-            "--macs", metavar="0.5x|2G", rich_help_panel="Target (one of them)",
-            help="Keep at most so many multiply-accumulates, as a share of the source or a number.",
+        option(
+            TARGET,
+            "--macs",
+            metavar="0.5x|2G",
+            help="Keep at most so many multiply-accumulates: a share of the source, or a number.",
         ),
-    ] = None  # fmt: skip
+    ] = None
     params: Annotated[
-        str | None,
-        typer.Option(
-            "--params", metavar="0.5x|1M", rich_help_panel="Target (one of them)",
-            help="Keep at most so many parameters.",
-        ),
-    ] = None  # fmt: skip
+        str | None, option(TARGET, "--params", metavar="0.5x|1M", help="Keep at most so many parameters.")
+    ] = None
     size: Annotated[
-        str | None,
-        typer.Option(
-            "--size", metavar="0.5x|10MB", rich_help_panel="Target (one of them)",
-            help="Make the file at most so large.",
+        str | None, option(TARGET, "--size", metavar="0.5x|10MB", help="Make the file at most so large.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class CriterionOptions:
+    """What makes a channel important."""
+
+    criterion: Annotated[
+        str,
+        option(
+            CRITERION,
+            "--criterion",
+            metavar="NAME",
+            help="l1 (default), l2, linf, bn_scale, lamp, random, or a function of your own as "
+            "package.module:function.",
         ),
-    ] = None  # fmt: skip
+    ] = "l1"
+    reduction: Annotated[
+        str | None,
+        option(
+            CRITERION,
+            "--reduction",
+            metavar="NAME",
+            help="How the layers that share a channel vote: mean (default), max, sum, prod, first.",
+        ),
+    ] = None
+    normalizer: Annotated[
+        str | None,
+        option(
+            CRITERION,
+            "--normalizer",
+            metavar="NAME",
+            help="Scale of the scores within a layer: none, mean, max, sum, standardize, gaussian. "
+            "Default: mean where layers are compared, else none.",
+        ),
+    ] = None
+    scoring: Annotated[
+        str,
+        option(
+            CRITERION,
+            "--scoring",
+            metavar="HOW",
+            help="independent (default), or greedy: leave weights out that read channels already removed.",
+        ),
+    ] = "independent"
+
+
+@dataclass(frozen=True)
+class ScopeOptions:
+    """Where channels may go, and how many at a time."""
+
+    scope: Annotated[
+        str,
+        option(
+            WHERE,
+            "--scope",
+            metavar="WHERE",
+            help="Rank channels within each layer (local, default), over the whole model (global), or over "
+            "layers of the same structure (isomorphic).",
+        ),
+    ] = "local"
+    include: Annotated[
+        list[str] | None,
+        option(WHERE, "--include", metavar="GLOB", help="Prune only layers whose name or weight matches."),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        option(WHERE, "--exclude", metavar="GLOB", help="Leave layers whole whose name or weight matches."),
+    ] = None
+    layer_ratio: Annotated[
+        list[str] | None,
+        option(WHERE, "--layer-ratio", metavar="GLOB=R", help="Another ratio for the layers that match."),
+    ] = None
+    align: Annotated[
+        str,
+        option(
+            WHERE,
+            "--align",
+            metavar="auto|off|N",
+            help="Keep channel counts that are multiples of N, as convolutions run fast only there. auto "
+            "(default): N as this processor needs it, the MACs as without.",
+        ),
+    ] = "auto"
+    seed: Annotated[int, option(WHERE, "--seed", metavar="N", help="Of every random choice (default 0).")] = 0
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What has to hold of the result."""
+
+    verify: Annotated[
+        bool,
+        option(
+            CHECK,
+            "--verify/--no-verify",
+            help="Compare the result with the masked source on random inputs before it is written; if they "
+            "differ nothing is written. On by default.",
+        ),
+    ] = True
+    strict: Annotated[
+        bool,
+        option(CHECK, "--strict", help="Exit with 1 where a layer stays untouched that nobody excluded."),
+    ] = False
+    threads: Annotated[
+        int | None, option(CHECK, "--threads", metavar="N", help="Threads of ONNX Runtime.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How much is said, and in which form."""
+
+    json: Annotated[
+        bool, option(OUTPUT, "--json", help="Print one JSON object instead of text, and nothing else.")
+    ] = False
+    verbose: Annotated[
+        int,
+        option(OUTPUT, "-v", "--verbose", count=True, help="Show every layer, the time of each step, and "
+        "where an error came from."),
+    ] = 0  # fmt: skip
+    quiet: Annotated[bool, option(OUTPUT, "-q", "--quiet", help="Print nothing but errors.")] = False
+
+
+@dataclass(frozen=True)
+class OutputOptions(ViewOptions):
+    """What is written."""
+
+    output: Annotated[
+        Path | None,
+        option(
+            OUTPUT,
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="Where to write; by default <name>.pruned.onnx beside the model.",
+        ),
+    ] = None
+    report: Annotated[
+        list[Path] | None,
+        option(
+            OUTPUT,
+            "--report",
+            metavar="FILE",
+            help="Write the account of the run: .json (complete) or .md (to read). Repeatable.",
+        ),
+    ] = None
+    dry_run: Annotated[
+        bool, option(OUTPUT, "--dry-run", help="Do everything but write the model.")
+    ] = False

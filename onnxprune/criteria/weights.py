@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import numpy as np
+import numpy.typing as npt
 
 from onnxprune.coupling.groups import Floats, Group, Indices, Slice, Structure
 from onnxprune.criteria.reductions import REDUCTIONS, Reduction, reduce_slices
 from onnxprune.model.constants import Array, Constants
+
+Mask = npt.NDArray[np.bool_]
 
 UnitScores = Callable[[Slice], Floats]
 
@@ -112,6 +115,13 @@ class VisibleWeights(Weights):
 
     def _values(self, slice: Slice) -> Array:
         values = super()._values(slice)
+        for axis, visible in self._visible(slice).items():
+            values = np.compress(visible, values, axis=axis)
+        return values
+
+    def _visible(self, slice: Slice) -> dict[int, Mask]:
+        """For every other axis of the constant that lost channels, which indices are left."""
+        visible: dict[int, Mask] = {}
         for group, other in self._users.get(slice.constant, ()):
             if other.axis == slice.axis or group.name not in self._kept:
                 continue
@@ -119,11 +129,10 @@ class VisibleWeights(Weights):
             alive = np.zeros(group.size + 1, dtype=bool)
             alive[self._kept[group.name]] = True
             alive[-1] = True
-            # zeros instead of a shorter axis, so that several groups on one axis need no bookkeeping
-            shape = [1] * values.ndim
-            shape[other.axis] = -1
-            values = np.where(alive[other.units].reshape(shape), values, values.dtype.type(0))
-        return values
+            # several groups may run along one axis: an index is gone when any of them removes it
+            left = alive[other.units]
+            visible[other.axis] = left & visible.get(other.axis, np.True_)
+        return visible
 
 
 def finite(values: Floats) -> Floats:

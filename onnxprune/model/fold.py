@@ -20,8 +20,6 @@ MAX_FLOATS = 16
 
 NEVER = frozenset(
     {
-        "ConstantOfShape",
-        "Expand",
         "RandomNormal",
         "RandomUniform",
         "RandomNormalLike",
@@ -30,6 +28,9 @@ NEVER = frozenset(
         "Bernoulli",
     }
 )
+
+FILLS = frozenset({"ConstantOfShape", "Expand"})
+"""Operators that repeat one number; their float results are data that channels run along."""
 
 _SIMPLE: dict[str, Callable[..., Array]] = {
     "Identity": lambda x: x,
@@ -82,7 +83,8 @@ def evaluate(
             results = [np.asarray(r) for r in ReferenceEvaluator(node, opsets=dict(opsets)).run(None, feed)]
         except Exception:  # the reference evaluator raises anything; an unknown value is always safe
             return None
-    return results if all(_is_small(r) for r in results) else None
+    longest_float = 1 if node.op_type in FILLS else MAX_FLOATS
+    return results if all(_is_small(r, longest_float) for r in results) else None
 
 
 def infer(
@@ -112,7 +114,7 @@ def _has_graph(node: onnx.NodeProto) -> bool:
     return any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute)
 
 
-def _is_small(value: Array) -> bool:
+def _is_small(value: Array, longest_float: int) -> bool:
     if np.issubdtype(value.dtype, np.integer) or value.dtype == np.bool_:
         return value.size <= MAX_ELEMENTS
-    return np.issubdtype(value.dtype, np.floating) and value.size <= MAX_FLOATS
+    return np.issubdtype(value.dtype, np.floating) and value.size <= longest_float

@@ -31,9 +31,8 @@ def make_plan(
     """Decides how many and which units every group keeps.
 
     1. The globs sort out what stays whole and what has a ratio of its own.
-    2. The scope splits the ratio over the groups; a budget finds the ratio that meets it.
-    3. The counts are aligned together: for a ratio the MACs stay those of step 2, for a budget
-       they end at or below it.
+    2. The scope splits the ratio over the groups; a budget finds the ratio first.
+    3. The counts are aligned together, with the MACs of step 2 or at or below the budget.
     4. In each group the lowest scores go, and guarded axes are kept from becoming empty.
 
     Args:
@@ -46,17 +45,15 @@ def make_plan(
         UsageError: options that make no sense, or do not fit the model.
         TargetError: a budget below what can be reached.
     """
-    if options.greedy and rescore is None:
-        raise UsageError("greedy scoring needs a way to score again.", hint="Pass rescore to make_plan.")
     grid = parse_align(options.align)
     field = open_field(structure, scores, options)
     costs = {metric: compile_costs(structure, metric, fixed=_fixed(metric, options)) for metric in METRICS}
     draft = draft_counts(field, options.target, costs, grid)
     counts = align_counts(field, draft, grid)
     wanted = {group.name: int(count) for group, count in zip(structure.groups, counts, strict=True)}
-    kept = choose_units(structure, scores, wanted, rescore=rescore if options.greedy else None)
-    final = np.array([len(kept.get(g.name, range(g.size))) for g in structure.groups], dtype=np.int64)
-    totals = _totals(costs, final / field.sizes)
+    kept = choose_units(structure, scores, wanted, rescore=_rescore(options, rescore))
+    left = [len(kept.get(group.name, range(group.size))) for group in structure.groups]
+    totals = _totals(costs, np.array(left) / field.sizes)
     return Plan(
         kept=kept,
         reasons=_reasons(field, draft, counts, kept, grid=grid),
@@ -64,6 +61,13 @@ def make_plan(
         unaligned=totals if grid == 1 else _totals(costs, draft.counts / field.sizes),
         alignment=grid,
     )
+
+
+def _rescore(options: PlanOptions, rescore: Rescore | None) -> Rescore | None:
+    """The way to score again, where the options ask for it."""
+    if options.greedy and rescore is None:
+        raise UsageError("greedy scoring needs a way to score again.", hint="Pass rescore to make_plan.")
+    return rescore if options.greedy else None
 
 
 def _fixed(metric: Metric, options: PlanOptions) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,14 +31,24 @@ def describe_source(model: Model) -> dict[str, Any]:
     }
 
 
-def describe_output(path: Path | None, model: Model, *, written: bool) -> dict[str, Any]:
-    """The file that was written, or would have been."""
+def describe_output(
+    path: Path | None, model: Model, *, written: bool, flushed: Sequence[str]
+) -> dict[str, Any]:
+    """The file that was written, or would have been.
+
+    Args:
+        path: where it goes, None for nowhere.
+        model: the result, which knows its bytes.
+        written: whether the file is there.
+        flushed: constants whose denormal values were set to zero.
+    """
     return {
         "path": None if path is None else str(path),
         "written": written,
         "bytes": model.nbytes,
         "sha256": model.sha256 or None,
         "nodes": len(model.proto.graph.node),
+        "flushed": list(flushed),
     }
 
 

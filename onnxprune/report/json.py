@@ -25,11 +25,15 @@ class Claims:
         cuts: what each constant of the source lost.
         source: SHA-256 of the source file, empty if not stated.
         output: SHA-256 of the pruned file, empty if not stated.
+        lossless: the result computes what the source computes, nothing masked.
+        exact: every constant left holds values of the source, bit for bit.
     """
 
     cuts: Cuts
     source: str = ""
     output: str = ""
+    lossless: bool = False
+    exact: bool = True
 
 
 def dumps(data: Mapping[str, Any]) -> str:
@@ -66,7 +70,7 @@ def claims(data: object, where: str = "The report") -> Claims:
     """What a report states, given as the object that ``Report.to_dict`` makes.
 
     Raises:
-        InputError: the object is not a report of this schema, or its cuts are malformed.
+        InputError: the object is not a report of this schema, or has no cuts.
     """
     if not isinstance(data, Mapping) or "schema" not in data:
         raise InputError(f"{where} is not a report of onnxprune.", hint="Give what --report FILE.json wrote.")
@@ -78,26 +82,16 @@ def claims(data: object, where: str = "The report") -> Claims:
     cuts = data.get("cuts")
     if not isinstance(cuts, Mapping):
         raise InputError(f"{where} has no cuts.", hint="It may have been edited or cut short.")
-    for name, axes in cuts.items():
-        if not isinstance(axes, Mapping) or not all(_is_cut(axis, cut) for axis, cut in axes.items()):
-            raise InputError(
-                f"{where}: the cuts of {printable(name)!r} are malformed.",
-                hint='Each axis needs {"size": n, "kept": [ascending indices below n]}.',
-            )
-    return Claims(cuts, _digest(data, "source"), _digest(data, "output"))
-
-
-def _is_cut(axis: object, cut: object) -> bool:
-    if not (isinstance(axis, str) and axis.isdecimal() and isinstance(cut, Mapping)):
-        return False
-    size, kept = cut.get("size"), cut.get("kept")
-    if not _is_index(size) or not isinstance(kept, list) or not kept or not all(map(_is_index, kept)):
-        return False
-    return bool(kept[0] >= 0 and kept[-1] < size and all(a < b for a, b in zip(kept, kept[1:], strict=False)))
-
-
-def _is_index(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    settings, output = (data.get(key) for key in ("settings", "output"))
+    repaired = isinstance(settings, Mapping) and settings.get("repair", "none") != "none"
+    flushed = isinstance(output, Mapping) and bool(output.get("flushed"))
+    return Claims(
+        cuts=cuts,
+        source=_digest(data, "source"),
+        output=_digest(data, "output"),
+        lossless=repaired and settings["repair"] == "merge",
+        exact=not repaired and not flushed,
+    )
 
 
 def _digest(data: Mapping[str, Any], side: str) -> str:

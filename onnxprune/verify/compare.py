@@ -20,7 +20,8 @@ class Difference:
     """The output that differs most.
 
     Attributes:
-        error: ``max|p - q| / max|p|``; infinite where shapes, types or the places of non-finite values differ.
+        error: ``max|p - q| / max|p|``; infinite where shapes, types or the places of non-finite
+            values differ.
         output: its name.
         detail: what differs other than values, or empty.
         informative: whether any finite value was compared.

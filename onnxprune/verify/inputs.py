@@ -15,12 +15,25 @@ from onnxprune.model.constants import Array
 SIZES = ((2, 64), (2, 224), (1, 224), (1, 64), (2, 256), (1, 16), (1, 1))
 """(batch, other symbolic dims) to try in turn: small ones first, then what image networks were made for."""
 
-_CARRIERS = frozenset("Cast Identity Reshape Flatten Squeeze Unsqueeze Transpose Slice Concat Expand Split".split())
+_CARRIERS = frozenset(
+    (
+        "Cast",
+        "Expand",
+        "Flatten",
+        "Identity",
+        "Reshape",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+    )
+)
 """Operators that hand integers on as they are."""
 _INDEXED = {"Gather": 1, "GatherElements": 1, "ScatterElements": 1}
 """Operators that pick from their first operand, and the position of the indices."""
-_CATEGORIES = 2
-"""Integers that index nothing are mostly masks and flags."""
+_CATEGORIES = {"uint8": 256, "int8": 128}
+"""Bytes that index nothing are mostly pixels; longer integers are masks and flags, 0 or 1."""
 
 
 class Undrawable(Exception):
@@ -65,9 +78,9 @@ def inputs_of(coupling: Coupling) -> list[Input]:
     Raises:
         Undrawable: for text, sequences, and tensors of unknown rank.
     """
-    limits = _limits(coupling)
-    values = [value for value in coupling.model.proto.graph.input if value.name not in coupling.model.constants]
-    return [_input(value, limits.get(value.name, 0)) for value in values]
+    limits, model = _limits(coupling), coupling.model
+    values = (value for value in model.proto.graph.input if value.name not in model.constants)
+    return [_input(value, limits.get(value.name)) for value in values]
 
 
 def is_symbolic(inputs: list[Input]) -> bool:
@@ -81,7 +94,7 @@ def draw(inputs: list[Input], sizes: tuple[int, int], *, seed: int) -> Mapping[s
     return {value.name: value.draw(generator, sizes) for value in inputs}
 
 
-def _input(value: ValueInfoProto, limit: int) -> Input:
+def _input(value: ValueInfoProto, limit: int | None) -> Input:
     tensor = value.type.tensor_type
     if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
         raise Undrawable(f"the input {value.name!r} is no tensor of known rank")
@@ -89,12 +102,8 @@ def _input(value: ValueInfoProto, limit: int) -> Input:
         raise Undrawable(f"the input {value.name!r} takes text")
     wide = tensor.elem_type == TensorProto.BFLOAT16  # see the module ``widen``
     dtype = helper.tensor_dtype_to_np_dtype(TensorProto.FLOAT if wide else tensor.elem_type)
-    dims = tuple(
-        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else dim.dim_param or f"{value.name}.{axis}"
-        for axis, dim in enumerate(tensor.shape.dim)
-    )
-    full = np.iinfo(dtype).max + 1 if np.issubdtype(dtype, np.integer) and dtype.itemsize == 1 else _CATEGORIES
-    return Input(value.name, dtype, dims, limit or full)
+    dims = tuple(dim.dim_value if dim.dim_value > 0 else dim.dim_param for dim in tensor.shape.dim)
+    return Input(value.name, dtype, dims, _CATEGORIES.get(dtype.name, 2) if limit is None else limit)
 
 
 def _limits(coupling: Coupling) -> Mapping[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,8 @@ Kept = Mapping[int, npt.NDArray[np.bool_]]
 """By axis, for each index whether it is kept; axes that keep all are absent."""
 
 COPIED_BYTES = 256 << 20
-"""So much of the weights is masked by a copy, which is quickest; the rest inside the graph, which takes
-no memory beyond the largest weight."""
+"""So much of the weights that are mapped from a file is masked by a copy, which is quickest; the rest
+inside the graph, which takes no memory beyond the largest weight."""
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _ZERO = np.zeros(1, np.float32)
@@ -58,7 +59,7 @@ def masked_program(coupling: Coupling, cuts: Cuts, survivors: Survivors) -> Prog
     model = coupling.model
     neutral = neutral_values(model)
     masks = {name: Mask(kept_of(axes), neutral.get(name, _ZERO)) for name, axes in cuts.items()}
-    inside = _too_large_to_copy(model.constants, masks)
+    inside = _too_large_to_copy(model.constants, masks) if model.external else set()
     copies = {name: mask.apply(model.constants[name]) for name, mask in masks.items() if name not in inside}
     program = program_of(replace(model, constants=model.constants.with_changes(copies)))
     readers = first_readers(program.proto.graph)
@@ -74,12 +75,9 @@ def masked_program(coupling: Coupling, cuts: Cuts, survivors: Survivors) -> Prog
     return program
 
 
-def kept_of(axes: Mapping[str, Mapping[str, object]]) -> Kept:
+def kept_of(axes: Mapping[str, Mapping[str, Any]]) -> Kept:
     """Masks by axis of one constant's cuts."""
-    found = {}
-    for axis, cut in axes.items():
-        found[int(axis)] = np.isin(np.arange(cut["size"]), cut["kept"])  # type: ignore[call-overload]
-    return found
+    return {int(axis): np.isin(np.arange(cut["size"]), cut["kept"]) for axis, cut in axes.items()}
 
 
 def same(left: Kept, right: Kept) -> bool:
@@ -115,7 +113,8 @@ def _too_large_to_copy(constants: Mapping[str, Constant], masks: Mapping[str, Ma
     for name, mask in masks.items():
         constant = constants[name]
         copied += constant.size * constant.itemsize
-        if copied > COPIED_BYTES and is_fed(constant) and constant.data_type in _FLOATS and not mask.neutral.any():
+        multiplies = constant.data_type in _FLOATS and not mask.neutral.any()
+        if copied > COPIED_BYTES and multiplies and is_fed(constant):
             found.add(name)
     return found
 

@@ -17,7 +17,9 @@ from onnxprune.model.model import Model
 _DIVISORS = {"Div": 1, "QuantizeLinear": 1, "Reciprocal": 0, "Log": 0}
 """Operator and the position of the operand that must not be zero."""
 
-_CARRIERS = frozenset("Identity Cast CastLike Reshape Unsqueeze Squeeze Transpose Expand Sqrt Abs".split())
+_CARRIERS = frozenset(
+    ["Identity", "Cast", "CastLike", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Expand", "Sqrt", "Abs"]
+)
 """Operators that hand zeros and ones on to a divisor."""
 
 _ZERO_POINTS = {

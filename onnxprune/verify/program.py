@@ -18,10 +18,9 @@ from onnxprune.model.constants import Array, Constant
 from onnxprune.model.detach import is_constant
 from onnxprune.model.model import BULK_BYTES, Model
 
-FED = frozenset(
-    getattr(TensorProto, name)
-    for name in "FLOAT FLOAT16 BFLOAT16 DOUBLE INT8 UINT8 INT16 UINT16 INT32 UINT32 INT64 UINT64 BOOL".split()
-)
+_FED_NAMES = """FLOAT FLOAT16 BFLOAT16 DOUBLE BOOL
+INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64"""
+FED = frozenset(getattr(TensorProto, name) for name in _FED_NAMES.split())
 """Element types that can be fed; tensors of others stay in the graph."""
 
 

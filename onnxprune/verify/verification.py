@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onnx import ModelProto, TensorProto
+from onnx import TensorProto
 
 from onnxprune.model.model import Model
 
@@ -51,9 +51,5 @@ def tolerance_of(model: Model) -> float:
 def _has_half(model: Model) -> bool:
     if any(constant.data_type in _HALF for constant in model.constants.values()):
         return True
-    return _casts_to_half(model.proto)
-
-
-def _casts_to_half(proto: ModelProto) -> bool:
-    targets = (a.i for node in proto.graph.node if node.op_type == "Cast" for a in node.attribute if a.name == "to")
-    return any(target in _HALF for target in targets)
+    casts = (node for node in model.proto.graph.node if node.op_type == "Cast")
+    return any(attribute.i in _HALF for node in casts for attribute in node.attribute)

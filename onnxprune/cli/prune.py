@@ -1,0 +1,164 @@
+"""``onnxprune MODEL``: prune."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnxprune.cli.errors import DONE, MISSED
+from onnxprune.cli.options import (
+    CheckOptions,
+    CriterionOptions,
+    ModelPath,
+    OutputOptions,
+    ScopeOptions,
+    TargetOptions,
+)
+from onnxprune.cli.stdout import deliver, working
+
+if TYPE_CHECKING:
+    from onnxprune.api import PruneResult, Settings
+    from onnxprune.report import Report
+
+
+def prune(
+    model: ModelPath,
+    target: TargetOptions,
+    criterion: CriterionOptions,
+    scope: ScopeOptions,
+    checks: CheckOptions,
+    output: OutputOptions,
+) -> int:
+    """Prune an ONNX model: remove whole channels, so that it is smaller and faster wherever it runs.
+
+    Channels that can only go together (residual sums, concatenations, heads, depthwise layers) go
+    together; the model's inputs and outputs stay as they are. Before the result is written it is
+    compared with the source in which the same channels are masked.
+
+    [bold]Examples[/]
+
+    [cyan]onnxprune model.onnx --ratio 0.4[/]
+    [dim]40 % fewer filters in every layer[/]
+
+    [cyan]onnxprune model.onnx --macs 0.5x -o small.onnx --report small.json[/]
+    [dim]half the arithmetic, with a report[/]
+
+    [cyan]onnxprune model.onnx --ratio 0.4 --scope global --exclude 'head*'[/]
+    [dim]rank over all layers, leave the head alone[/]
+
+    [cyan]onnxprune model.onnx --size 10MB --dry-run[/]
+    [dim]what it would take to fit into 10 MB[/]
+
+    Exit codes: 0 done, 1 done but a bound was missed (verification, budget, --strict), 2 error,
+    130 interrupted.
+    """
+    from onnxprune.api import open_job, run
+    from onnxprune.report.files import check_reports
+
+    job = open_job(settings(target, criterion, scope, checks))
+    goal = output.output or model.with_name(f"{model.stem}.pruned.onnx")
+    reports = output.report or []
+    check_reports(reports, (model, goal))
+    written = None if output.dry_run else goal
+    with working(show=not (output.json or output.quiet), timed=output.verbose > 0) as step:
+        result = run(model, job, output=written, progress=step, must_cut=not output.dry_run)
+        _write_reports(result, reports)
+    _show(result.report, output)
+    return MISSED if result.report.missed else DONE
+
+
+def settings(
+    target: TargetOptions, criterion: CriterionOptions, scope: ScopeOptions, checks: CheckOptions | None = None
+) -> Settings:
+    """The options as the settings of a run; texts that need parsing are parsed."""
+    from onnxprune.api import Settings
+    from onnxprune.criteria import criterion as parse_criterion
+    from onnxprune.plan import parse_layer_ratio
+
+    voting = {"reduction": criterion.reduction, "normalizer": criterion.normalizer}
+    if ":" in criterion.criterion:
+        import_from_here()
+    checks = checks or CheckOptions()
+    return Settings(
+        ratio=target.ratio,
+        macs=target.macs,
+        params=target.params,
+        size=target.size,
+        criterion=parse_criterion(criterion.criterion, **{k: v for k, v in voting.items() if v is not None}),
+        scoring=criterion.scoring,
+        scope=scope.scope,
+        align=scope.align,
+        include=tuple(scope.include or ()),
+        exclude=tuple(scope.exclude or ()),
+        layer_ratios=tuple(map(parse_layer_ratio, scope.layer_ratio or ())),
+        seed=scope.seed,
+        verify=checks.verify,
+        strict=checks.strict,
+        threads=checks.threads,
+    )
+
+
+def import_from_here() -> None:
+    """Let ``package.module:function`` mean a file in the current folder, as ``python -m`` does."""
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+
+
+def _write_reports(result: PruneResult, paths: Sequence[Path]) -> None:
+    """Write all reports, or take back the model too: a run that fails leaves no output."""
+    from onnxprune.model.save import data_path
+    from onnxprune.report.files import write_report
+
+    try:
+        for path in paths:
+            write_report(result.report, path)
+    except BaseException:
+        model = result.model
+        if result.report.output["written"] and model.path is not None:
+            if model.path.stat().st_size != model.nbytes:
+                data_path(model.path).unlink()
+            model.path.unlink()
+        raise
+
+
+def _show(report: Report, output: OutputOptions) -> None:
+    if output.json:
+        from onnxprune.report import dumps
+
+        deliver(dumps(report.to_dict()))
+        return
+    if output.quiet:
+        return
+    from rich.console import Console
+
+    from onnxprune.report.terminal import show
+
+    console = Console()
+    with console.capture() as text:
+        show(
+            report,
+            console,
+            verbose=output.verbose,
+            files=[str(path) for path in output.report or ()],
+            hint=_hint(report, output),
+        )
+    deliver(text.get())
+
+
+def _hint(report: Report, output: OutputOptions) -> str:
+    """What to do next; one sentence, or none."""
+    if report.wrong:
+        return "please report this with the model: a result that fails here is a defect of onnxprune"
+    if not report.cuts:
+        return "'onnxprune inspect MODEL' shows every group of channels and what holds it"
+    if output.dry_run:
+        return "the same command without --dry-run writes the model"
+    if report.settings["repair"] == "merge":
+        return ""
+    return (
+        "measure the accuracy before use: no weight was retrained. Where it lost too much, prune less "
+        "(--ratio, --exclude) or fine-tune the result"
+    )

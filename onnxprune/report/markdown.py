@@ -1,0 +1,100 @@
+"""A pruning report as Markdown, for a pull request or a lab book."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from onnxprune.report.document import Report
+from onnxprune.report.figures import count, factor, percent, printable, share, size
+
+FIGURES = (
+    ("Parameters", "params", count),
+    ("MACs", "macs", count),
+    ("File size", "bytes", size),
+    ("Filters", "filters", count),
+)
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+
+
+def markdown(report: Report) -> str:
+    """The whole report, every layer included, but for the single indices of the cuts."""
+    parts = [
+        f"# {_source(report)}, pruned",
+        _settings(report),
+        _totals(report),
+        "## Outcome\n\n" + "\n".join(f"- {line}" for line in _outcome(report)),
+    ]
+    if report.layers:
+        parts.append(f"## Layers\n\n{_layers(report)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: object) -> str:
+    """A name out of a file that Markdown must take literally."""
+    return _SPECIAL.sub(r"\\\1", printable(text))
+
+
+def _source(report: Report) -> str:
+    path = report.source["path"]
+    return escaped(path) if path else "A model in memory"
+
+
+def _settings(report: Report) -> str:
+    own = report.settings
+    (option, amount), *_ = own["target"].items()
+    said = [f"`--{option} {amount}`", f"criterion {own['criterion']['name']}", f"{own['scope']} scope"]
+    said.append(f"aligned to {own['grid']}" if own["grid"] > 1 else "not aligned")
+    said.append(f"seed {own['seed']}")
+    return f"onnxprune {own['version']}: " + ", ".join(said) + "."
+
+
+def _totals(report: Report) -> str:
+    rows = []
+    for label, name, spell in FIGURES:
+        before, after = report.totals[name]
+        rows.append((label, spell(before), spell(after), percent(share(before, after)), factor(before, after)))
+    return _table(("", "before", "after", "left", ""), rows, "lrrrl")
+
+
+def _outcome(report: Report) -> Iterator[str]:
+    for method, found in report.verification.items():
+        name = method.replace("_", " ")
+        if found["passed"]:
+            yield (
+                f"Verified: {name}, largest relative error {found['max_relative_error']:.1e} of "
+                f"{found['tolerance']:.0e} allowed, on {found['samples']} random inputs."
+            )
+        else:
+            yield f"**Not verified**: {name}: {escaped(found['reason'])}"
+    if not report.verification:
+        yield "Not verified (`--no-verify`)."
+    output = report.output
+    if output["written"]:
+        yield f"Written: {escaped(output['path'])}, SHA-256 `{output['sha256']}`."
+    else:
+        yield "No model was written."
+    for text in report.missed:
+        yield f"**Missed**: {escaped(text)}"
+    for text in report.warnings:
+        yield f"Note: {escaped(text)}"
+
+
+def _layers(report: Report) -> str:
+    rows = (
+        (
+            escaped(row.name),
+            escaped(row.op),
+            str(row.channels[0]),
+            str(row.channels[1]),
+            row.status,
+            escaped(row.reason),
+        )
+        for row in report.layers
+    )
+    return _table(("layer", "op", "before", "after", "", "why not more"), rows, "llrrll")
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]], sides: str) -> str:
+    rule = ["---:" if side == "r" else "---" for side in sides]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows))
