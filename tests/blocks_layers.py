@@ -9,7 +9,16 @@ EPSILON = 1e-2
 """Of every norm: large, as few channels may be left, and a norm of two nearly equal ones amplifies rounding."""
 
 
-def conv(g: Builder, x: Value, out: int, *, kernel: int = 3, stride: int = 1, group: int = 1, bias: bool | None = None) -> Value:
+def conv(
+    g: Builder,
+    x: Value,
+    out: int,
+    *,
+    kernel: int = 3,
+    stride: int = 1,
+    group: int = 1,
+    bias: bool | None = None,
+) -> Value:
     """Convolution that keeps the size of the map (divided by the stride)."""
     w = g.weight(out, x.channels // group, kernel, kernel, fan_in=x.channels // group * kernel**2)
     given = [x, w] + ([g.bias(out, mergeable=True)] if (g.chance(0.5) if bias is None else bias) else [])
@@ -30,7 +39,24 @@ def batch_norm(g: Builder, x: Value) -> Value:
 
 def act(g: Builder, x: Value) -> Value:
     """One of the usual activations, in one of its usual spellings."""
-    kind = str(g.pick(["Relu", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Elu", "clip", "silu", "hardswish", "gelu", "prelu", ""]))
+    kind = str(
+        g.pick(
+            [
+                "Relu",
+                "Relu",
+                "Sigmoid",
+                "Tanh",
+                "LeakyRelu",
+                "Elu",
+                "clip",
+                "silu",
+                "hardswish",
+                "gelu",
+                "prelu",
+                "",
+            ]
+        )
+    )
     if not kind:
         return x
     if kind[0].isupper():
@@ -91,7 +117,14 @@ def layer_norm(g: Builder, x: Value) -> Value:
     c = x.shape[-1]
     kind = str(g.pick(["fused", "fused", "parts", "rms"]))
     if kind == "fused" and g.opset >= 17:
-        return g.map("LayerNormalization", x, g.near_one(c), *([g.bias(c)] if g.chance(0.8) else []), axis=-1, epsilon=EPSILON)
+        return g.map(
+            "LayerNormalization",
+            x,
+            g.near_one(c),
+            *([g.bias(c)] if g.chance(0.8) else []),
+            axis=-1,
+            epsilon=EPSILON,
+        )
     centred = x if kind == "rms" else g.map("Sub", x, g.reduce_mean(x, [-1]))
     square = g.map("Pow", centred, g.constant(2, F)) if g.chance(0.5) else g.map("Mul", centred, centred)
     variance = g.map("Add", g.reduce_mean(square, [-1]), g.constant(EPSILON, F))
@@ -105,9 +138,20 @@ def group_norm(g: Builder, x: Value, groups: int) -> Value:
     c = x.channels
     if g.opset >= 21 and g.chance(0.5):
         return g.map("GroupNormalization", x, g.near_one(c), g.bias(c), num_groups=groups, epsilon=EPSILON)
-    a = Value(g.op("Reshape", x, g.constant([0, groups, -1])), (x.shape[0], groups, int(np.prod(x.shape[1:])) // groups))
-    n = g.map("InstanceNormalization", a, g.constant(np.ones(groups), F), g.constant(np.zeros(groups), F), epsilon=EPSILON)
-    target = g.op("Shape", x) if g.chance(0.5) else g.constant([-1 if g.dynamic else x.shape[0], *x.shape[1:]])
+    a = Value(
+        g.op("Reshape", x, g.constant([0, groups, -1])),
+        (x.shape[0], groups, int(np.prod(x.shape[1:])) // groups),
+    )
+    n = g.map(
+        "InstanceNormalization",
+        a,
+        g.constant(np.ones(groups), F),
+        g.constant(np.zeros(groups), F),
+        epsilon=EPSILON,
+    )
+    target = (
+        g.op("Shape", x) if g.chance(0.5) else g.constant([-1 if g.dynamic else x.shape[0], *x.shape[1:]])
+    )
     y = Value(g.op("Reshape", n, target), x.shape)
     return g.map("Add", g.map("Mul", y, g.near_one(c, 1, 1)), g.bias(c, 1, 1))
 
@@ -116,7 +160,9 @@ def instance_norm(g: Builder, x: Value) -> Value:
     return g.map("InstanceNormalization", x, g.near_one(x.channels), g.bias(x.channels), epsilon=EPSILON)
 
 
-def conv_norm_act(g: Builder, x: Value, out: int, *, kernel: int = 3, stride: int = 1, group: int = 1) -> Value:
+def conv_norm_act(
+    g: Builder, x: Value, out: int, *, kernel: int = 3, stride: int = 1, group: int = 1
+) -> Value:
     """The usual triple, with a norm that is often absent."""
     y = conv(g, x, out, kernel=kernel, stride=stride, group=group)
     kind = str(g.pick(["batch", "batch", "none", "none", "instance", "group"]))

@@ -13,7 +13,9 @@ def width(g: Builder) -> int:
 
 
 def plain(g: Builder, x: Value) -> Value:
-    return conv_norm_act(g, x, width(g), kernel=int(g.pick([1, 3])), stride=2 if min(x.space) > 4 and g.chance(0.2) else 1)
+    return conv_norm_act(
+        g, x, width(g), kernel=int(g.pick([1, 3])), stride=2 if min(x.space) > 4 and g.chance(0.2) else 1
+    )
 
 
 def separable(g: Builder, x: Value) -> Value:
@@ -179,7 +181,9 @@ def pixel_shuffle(g: Builder, x: Value) -> Value:
     c = int(g.pick([3, 4, 5]))
     y = conv(g, x, 4 * c)
     if g.chance(0.5):
-        up = Value(g.op("DepthToSpace", y, blocksize=2, mode=str(g.pick(["DCR", "CRD"]))), (n, c, 2 * h, 2 * w))
+        up = Value(
+            g.op("DepthToSpace", y, blocksize=2, mode=str(g.pick(["DCR", "CRD"]))), (n, c, 2 * h, 2 * w)
+        )
     else:
         a = g.transpose(g.reshape(y, n, c, 2, 2, h, w), 0, 1, 4, 2, 5, 3)
         up = g.reshape(a, n, c, 2 * h, 2 * w)
@@ -208,6 +212,18 @@ def nhwc(g: Builder, x: Value) -> Value:
     return g.transpose(g.map("Relu", g.map("Add", t, g.bias(t.shape[3]))), 0, 3, 1, 2)
 
 
-MAPS = (plain, plain, separable, grouped, residual, residual, bottleneck, inverted, inverted, gate, spatial_gate)
+MAPS = (
+    plain,
+    plain,
+    separable,
+    grouped,
+    residual,
+    residual,
+    bottleneck,
+    inverted,
+    inverted,
+    gate,
+    spatial_gate,
+)
 MAPS += (dense_block, inception, c2f, shuffle_v1, shuffle_v2, padded_shortcut, shared, convnext, unet)
 MAPS += (pixel_shuffle, space_to_depth, gated_halves, nhwc)

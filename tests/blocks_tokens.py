@@ -135,8 +135,15 @@ def class_token(g: Builder, x: Value) -> Value:
     n, _, c = x.shape
     token = g.bias(1, 1, c)
     if g.chance(0.4):  # expand(n, -1, -1) of TorchScript
-        size = g.op("Concat", g.unsqueeze(g.op("Gather", g.op("Shape", x), g.constant(0), axis=0), [0]), g.constant([-1, -1]), axis=0)
-        ones = g.op("ConstantOfShape", g.constant([3]), value=helper.make_tensor("one", TensorProto.INT64, [1], [1]))
+        size = g.op(
+            "Concat",
+            g.unsqueeze(g.op("Gather", g.op("Shape", x), g.constant(0), axis=0), [0]),
+            g.constant([-1, -1]),
+            axis=0,
+        )
+        ones = g.op(
+            "ConstantOfShape", g.constant([3]), value=helper.make_tensor("one", TensorProto.INT64, [1], [1])
+        )
         keep = g.op("Equal", size, g.op("Mul", ones, g.constant(-1)))
         target = g.op("Where", keep, ones, size)
     elif g.dynamic:

@@ -66,7 +66,9 @@ class Builder:
             return self.merged[key]
         name = f"c{len(self.initializers) + len(self.nodes)}"
         if self.chance(0.3):
-            self.nodes.append(helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array, name)))
+            self.nodes.append(
+                helper.make_node("Constant", [], [name], value=numpy_helper.from_array(array, name))
+            )
         else:
             self.initializers[name] = array
         self.merged.setdefault(key, name)
@@ -94,7 +96,9 @@ class Builder:
     # nodes
     def op(self, kind: str, *inputs: Value | str, outputs: int = 1, **attributes: object) -> str | list[str]:
         """Appends a node; returns the name of its output, or of all of them."""
-        names = [f"{kind.lower()}{len(self.nodes)}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)]
+        names = [
+            f"{kind.lower()}{len(self.nodes)}" + (f"_{i}" if outputs > 1 else "") for i in range(outputs)
+        ]
         read = [i.name if isinstance(i, Value) else i for i in inputs]
         node = helper.make_node(kind, read, names, **attributes)
         node.name = f"{kind}_{len(self.nodes)}"
@@ -116,7 +120,9 @@ class Builder:
     # operators whose form depends on the opset
     def reduce_mean(self, x: Value, axes: Sequence[int], *, keepdims: int = 1) -> Value:
         positive = [a % len(x.shape) for a in axes]
-        shape = tuple(1 if a in positive else d for a, d in enumerate(x.shape) if keepdims or a not in positive)
+        shape = tuple(
+            1 if a in positive else d for a, d in enumerate(x.shape) if keepdims or a not in positive
+        )
         if self.opset < 18:
             return Value(self.op("ReduceMean", x, axes=list(axes), keepdims=keepdims), shape)
         return Value(self.op("ReduceMean", x, self.constant(list(axes)), keepdims=keepdims), shape)

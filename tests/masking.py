@@ -47,7 +47,12 @@ def _constant_value(a: onnx.AttributeProto) -> np.ndarray:
     if a.name == "value":
         return numpy_helper.to_array(a.t)
     value = helper.get_attribute_value(a)
-    dtype = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+    dtype = {
+        "value_float": np.float32,
+        "value_floats": np.float32,
+        "value_int": np.int64,
+        "value_ints": np.int64,
+    }
     return np.array(value, dtype.get(a.name, object))
 
 
@@ -171,7 +176,9 @@ class _Writer:
 
     def mean(self, x: str, mask: str, axes: Iterable[int], keepdims: int = 1) -> str:
         axes = list(axes)
-        return self.op("Div", self.sum(self.op("Mul", x, mask), axes, keepdims), self.sum(mask, axes, keepdims))
+        return self.op(
+            "Div", self.sum(self.op("Mul", x, mask), axes, keepdims), self.sum(mask, axes, keepdims)
+        )
 
     def rewrite(self, node: onnx.NodeProto, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
         groups = int(attribute(node, "num_groups", 0))
@@ -189,8 +196,11 @@ class _Writer:
             if groups:
                 y = self.op("Reshape", y, self.constant(np.array(shape, np.int64)))
             y = self.scaled(node, y, shape)
-        self.op("CastLike" if self.opset >= 15 else "Identity", *([y, node.input[0]] if self.opset >= 15 else [y]),
-                output=node.output[0])
+        self.op(
+            "CastLike" if self.opset >= 15 else "Identity",
+            *([y, node.input[0]] if self.opset >= 15 else [y]),
+            output=node.output[0],
+        )
 
     def normalise(self, node: onnx.NodeProto, x: str, mask: str, axes: tuple[int, ...]) -> str:
         epsilon = self.constant(np.float32(attribute(node, "epsilon", 1e-5)).reshape(()))

@@ -111,7 +111,9 @@ def _producer(graph: onnx.GraphProto, case: Case, name: str, rng: np.random.Gene
     if case.x.startswith("conv"):
         rank = len(shape) - 2
         weights[f"{name}.weight"] = (CHANNELS, shape[1], *[3] * rank)
-        nodes = [helper.make_node("Conv", ["image", f"{name}.weight", f"{name}.bias"], [name], pads=[1] * 2 * rank)]
+        nodes = [
+            helper.make_node("Conv", ["image", f"{name}.weight", f"{name}.bias"], [name], pads=[1] * 2 * rank)
+        ]
     elif case.x == "gemm":
         weights[f"{name}.weight"] = (shape[-1], CHANNELS)
         nodes = [helper.make_node("Gemm", ["image", f"{name}.weight", f"{name}.bias"], [name])]

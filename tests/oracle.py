@@ -17,6 +17,7 @@ from masking import MASK, STATISTICS, Cuts, constants, grouped, mask_constants, 
 
 Values = dict[str, np.ndarray]
 
+
 def check(
     source: onnx.ModelProto,
     pruned: onnx.ModelProto,
@@ -97,7 +98,9 @@ def check_values(source: onnx.ModelProto, pruned: onnx.ModelProto, cuts: Cuts) -
         for axis, cut in cuts.get(name, {}).items():
             want = np.take(want, cut["kept"], int(axis))
         assert want.shape == got.shape, f"{name}: the cuts leave {want.shape}, the file has {got.shape}"
-        assert want.tobytes() == np.asarray(got, order="C").tobytes(), f"{name}: not the kept slices of the source"
+        assert want.tobytes() == np.asarray(got, order="C").tobytes(), (
+            f"{name}: not the kept slices of the source"
+        )
 
 
 def outputs(
@@ -114,7 +117,9 @@ def outputs(
         node = next(n for n in masked.graph.node if n.output[0] == output)
         twin = next(n for n in pruned.graph.node if n.output[0] == output)
         x, y = grouped(node, want[name]), grouped(twin, got[name])
-        axes = (2,) if node.op_type == "GroupNormalization" else statistic_axes(node, x.ndim, constants(masked))
+        axes = (
+            (2,) if node.op_type == "GroupNormalization" else statistic_axes(node, x.ndim, constants(masked))
+        )
         if any(x.shape[a] != y.shape[a] for a in axes):
             changed[output] = (name, node, y, axes)
     if changed:
@@ -135,12 +140,17 @@ def _run_masked(masked: onnx.ModelProto, changed: Mapping, feed: Values, *, shap
     inputs = {name for name, *_ in changed.values()}
     session = _session(masked, extra=inputs)
     masks = {
-        o + MASK: np.ones(i.shape, np.float32) for o in changed for i in session.get_inputs() if i.name == o + MASK
+        o + MASK: np.ones(i.shape, np.float32)
+        for o in changed
+        for i in session.get_inputs()
+        if i.name == o + MASK
     }
     for output, (name, node, y, axes) in changed.items():
         x = grouped(node, session.run([name], {**feed, **masks})[0])
         mask = kept_positions(x.astype(np.float64), y.astype(np.float64), axes)
-        assert mask is not None, f"the input {name!r} of {node.op_type} is no selection from the masked source's"
+        assert mask is not None, (
+            f"the input {name!r} of {node.op_type} is no selection from the masked source's"
+        )
         masks[output + MASK] = mask.astype(np.float32)
     names = [o.name for o in session.get_outputs()]
     return dict(zip(names, session.run(names, {**feed, **masks}), strict=True))
@@ -158,9 +168,13 @@ def kept_positions(x: np.ndarray, y: np.ndarray, axes: Sequence[int]) -> np.ndar
     rows = [a for a in range(1, x.ndim) if a not in axes]
     order = [*([0] if 0 not in axes else []), *rows, *axes]
     batch = 1 if 0 in axes else x.shape[0]
-    flat, short = (v.transpose(order).reshape(batch, int(np.prod([v.shape[a] for a in rows])), -1) for v in (x, y))
+    flat, short = (
+        v.transpose(order).reshape(batch, int(np.prod([v.shape[a] for a in rows])), -1) for v in (x, y)
+    )
     mask = _kept_columns(flat.reshape(-1, 1, flat.shape[2]), short.reshape(-1, 1, short.shape[2]))
-    mask = _kept_columns(flat, short) if mask is None else mask  # each row (group) may keep channels of its own
+    mask = (
+        _kept_columns(flat, short) if mask is None else mask
+    )  # each row (group) may keep channels of its own
     if mask is None:
         return None
     return np.broadcast_to(mask, flat.shape).reshape([x.shape[a] for a in order]).transpose(np.argsort(order))
@@ -193,9 +207,7 @@ def _kept_slices(x: np.ndarray, y: np.ndarray, axes: Sequence[int], axis: int) -
     return mask if place == y.shape[axis] else None
 
 
-def run(
-    model: onnx.ModelProto, feed: Values, *, extra: Sequence[str] = (), optimise: bool = False
-) -> Values:
+def run(model: onnx.ModelProto, feed: Values, *, extra: Sequence[str] = (), optimise: bool = False) -> Values:
     """Outputs, and extra tensors, of one ONNX Runtime run."""
     session = _session(model, extra=extra, optimise=optimise)
     names = [o.name for o in session.get_outputs()]

@@ -24,7 +24,9 @@ class Pruned:
 
     def reason(self, weight: str) -> str:
         """Why the layer that reads this weight cannot be cut; empty when it can."""
-        return next((layer.reason for layer in self.structure.layers if layer.weight == weight), "no such layer")
+        return next(
+            (layer.reason for layer in self.structure.layers if layer.weight == weight), "no such layer"
+        )
 
 
 def prune_randomly(model: onnx.ModelProto, ratio: float, seed: int, share: float = 1.0) -> Pruned:

@@ -15,7 +15,9 @@ OPSETS = (11, 13, 14, 17, 18, 20, 21)
 def random_graph(seed: int) -> onnx.ModelProto:
     """A small network of two to six blocks with one to three heads."""
     rng = np.random.default_rng([seed, 2024])
-    g = Builder(rng, int(rng.choice(OPSETS)), dynamic=bool(rng.random() < 0.4), merge=bool(rng.random() < 0.4))
+    g = Builder(
+        rng, int(rng.choice(OPSETS)), dynamic=bool(rng.random() < 0.4), merge=bool(rng.random() < 0.4)
+    )
     side = int(g.pick([4, 6, 8]))
     x = conv_norm_act(g, g.input(3, side, side), width(g))
     seen = [x]

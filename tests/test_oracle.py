@@ -70,10 +70,18 @@ def test_a_division_is_masked_by_one() -> None:
     assert oracle.check(model, _take(model, cuts), cuts) < 1e-5
 
 
-@pytest.mark.parametrize("body", ["y = LayerNormalization(x, s, b)", "m = ReduceMean<axes=[-1]>(x) y = Sub(x, m)"])
+@pytest.mark.parametrize(
+    "body", ["y = LayerNormalization(x, s, b)", "m = ReduceMean<axes=[-1]>(x) y = Sub(x, m)"]
+)
 def test_a_statistic_is_taken_over_what_is_kept(body: str) -> None:
     model = build(case("a", body, x="tokens", opset=17, s=(12,), b=(12,))[0])
-    cuts = {"x.weight": {"1": CUT}, "x.bias": {"0": CUT}, "y.head": {"0": CUT}, "s": {"0": CUT}, "b": {"0": CUT}}
+    cuts = {
+        "x.weight": {"1": CUT},
+        "x.bias": {"0": CUT},
+        "y.head": {"0": CUT},
+        "s": {"0": CUT},
+        "b": {"0": CUT},
+    }
     assert oracle.check(model, _take(model, cuts), cuts) < 1e-5
 
 

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from onnxprune.api.inspection import examine, inspect
 from onnxprune.api.pruning import prune
 from onnxprune.api.running import PruneResult, run
 from onnxprune.api.settings import Job, Settings, open_job
+from onnxprune.api.verification import VerifyResult, verify
 
-__all__ = ["Job", "PruneResult", "Settings", "open_job", "prune", "run"]
+__all__ = [
+    "Job",
+    "PruneResult",
+    "Settings",
+    "VerifyResult",
+    "examine",
+    "inspect",
+    "open_job",
+    "prune",
+    "run",
+    "verify",
+]

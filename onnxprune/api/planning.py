@@ -66,9 +66,7 @@ def plan_model(coupling: Coupling, job: Job, step: Step) -> Planned:
     step("scoring channels")
     seed, rescore = job.settings.seed, None
     with _own_criterion(job.criterion):
-        scores = score_groups(
-            structure, constants, job.criterion, seed=seed, across_groups=job.across_groups
-        )
+        scores = score_groups(structure, constants, job.criterion, seed=seed, across_groups=job.across_groups)
     if job.greedy:
         rescore = rescorer(structure, constants, job.criterion, seed=seed)
     step("planning")

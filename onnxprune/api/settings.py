@@ -28,6 +28,9 @@ TARGETS = {"ratio": parse_ratio, "macs": parse_macs, "params": parse_params, "si
 SCORINGS = {"independent": False, "greedy": True}
 """Whether each group is scored without the channels that earlier groups have lost."""
 
+PLANNING = ("scope", "align", "include", "exclude", "layer_ratios", "scoring")
+"""Settings beside the targets that say what is removed."""
+
 LayerRatios = Mapping[str, float] | Iterable[tuple[str, float]]
 
 
@@ -56,9 +59,10 @@ class Settings:
     threads: int | None = None
 
     @property
-    def has_target(self) -> bool:
-        """Whether a target was given."""
-        return any(getattr(self, name) is not None for name in TARGETS)
+    def asks_for_plan(self) -> bool:
+        """Whether anything was set that only a plan can heed."""
+        plain = Settings()
+        return any(getattr(self, name) != getattr(plain, name) for name in (*TARGETS, *PLANNING))
 
 
 @dataclass(frozen=True)

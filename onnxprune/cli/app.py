@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import typer
 
-from onnxprune.cli import inspect, prune, stdout, verify
-from onnxprune.cli.errors import FAILED, tell
+from onnxprune.cli import stdout
+from onnxprune.cli.errors import FAILED, INTERRUPTED, tell
 from onnxprune.cli.flat import Verb, flat
+from onnxprune.cli.inspect import inspect as inspect_verb
+from onnxprune.cli.prune import prune as prune_verb
+from onnxprune.cli.verify import verify as verify_verb
 from onnxprune.errors import UsageError
 
 NAME = "onnxprune"
@@ -24,23 +28,48 @@ class Entry:
 
     Attributes:
         run: the function; its docstring is its help.
-        summary: one line for the list of verbs.
-        usage: how its arguments are written there.
+        arguments: what follows the verb, for the list of verbs.
+        summary: what it does, for the same list.
+        examples: pairs of options behind the program's name and what they do.
     """
 
     run: Verb
+    arguments: str
     summary: str
-    usage: str
+    examples: tuple[tuple[str, str], ...]
 
 
-PRUNE = Entry(prune.prune, "prune a model", "MODEL [OPTIONS]")
+PRUNE = Entry(
+    prune_verb,
+    "MODEL",
+    "prune a model",
+    (
+        ("model.onnx --ratio 0.4", "40 % fewer filters in every layer"),
+        ("model.onnx --macs 0.5x -o small.onnx --report small.json", "half the arithmetic, with a report"),
+        ("model.onnx --ratio 0.4 --scope global --exclude 'head*'", "rank over all layers, spare the head"),
+        ("model.onnx --size 10MB --dry-run", "what it takes to fit into 10 MB"),
+    ),
+)
 """What a command line without a verb means."""
 
 VERBS: Mapping[str, Entry] = {
-    "inspect": Entry(inspect.inspect, "what could be pruned, and what is coupled to what", "MODEL"),
-    "verify": Entry(verify.verify, "check a pruned model against its report", "SOURCE PRUNED REPORT"),
+    "inspect": Entry(
+        inspect_verb,
+        "MODEL",
+        "what could be pruned, and what is coupled to what",
+        (
+            ("inspect model.onnx", "groups of coupled channels, and what holds the rest"),
+            ("inspect model.onnx --ratio 0.4", "what pruning with these options would leave"),
+        ),
+    ),
+    "verify": Entry(
+        verify_verb,
+        "SOURCE PRUNED REPORT",
+        "check a pruned model against its report",
+        (("verify model.onnx model.pruned.onnx report.json", "0 if it holds, 1 if not"),),
+    ),
 }
-"""The verbs that come first on the command line; a new one is a file and a line here. A model of
+"""The verbs that come first on the command line; a new one is a file and an entry here. A model of
 the same name is reached as ``./inspect``."""
 
 
@@ -65,26 +94,39 @@ def _dispatch(given: Sequence[str]) -> int:
     name, *rest = given
     if name in VERBS:
         return _run(VERBS[name], f"{NAME} {name}", rest)
+    if name == "--version":
+        from onnxprune import __version__
+
+        stdout.deliver(f"{NAME} {__version__}\n")
+        return 0
     _check_first(name, rest)
     return _run(PRUNE, NAME, given)
 
 
 def _run(entry: Entry, program: str, arguments: Sequence[str]) -> int:
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-    epilog = _verbs() if entry is PRUNE else None
-    app.command(epilog=epilog)(flat(entry.run))
+    app.command(help=_help(entry), epilog=_verbs() if entry is PRUNE else None)(flat(entry.run))
     code = typer.main.get_command(app).main(list(arguments), prog_name=program, standalone_mode=False)
-    if code == 130:
+    if code == INTERRUPTED:  # typer has turned the interrupt into a number
         raise KeyboardInterrupt
     return int(code or 0)
 
 
+def _help(entry: Entry) -> str:
+    """The docstring with its lines joined, and the examples."""
+    paragraphs = [p.replace("\n", " ") for p in inspect.cleandoc(entry.run.__doc__ or "").split("\n\n")]
+    examples = [f"  [cyan]{NAME} {command}[/]\n      {meaning}" for command, meaning in entry.examples]
+    return "\n\n".join([*paragraphs, "\n".join(["[bold]Examples[/]", *examples])])
+
+
 def _verbs() -> str:
     """The other verbs, for the end of the help."""
+    wide = max(len(f"{name} {entry.arguments}") for name, entry in VERBS.items())
     lines = [
-        f"[bold cyan]{NAME} {name}[/] [dim]{entry.usage}[/]  {entry.summary}" for name, entry in VERBS.items()
+        f"  [cyan]{NAME} {f'{name} {entry.arguments}':<{wide}}[/]  {entry.summary}"
+        for name, entry in VERBS.items()
     ]
-    return "\n\n".join(["[bold]Other verbs[/] (each has its own --help)", *lines])
+    return "\n".join(["[bold]Other verbs[/], each with its own --help:", *lines])
 
 
 def _check_first(name: str, rest: Sequence[str]) -> None:
@@ -93,14 +135,13 @@ def _check_first(name: str, rest: Sequence[str]) -> None:
     Raises:
         UsageError: where a verb was meant, and no file has that name.
     """
-    is_word = not name.startswith("-") and name.isidentifier() and not Path(name).exists()
-    if not is_word:
+    if name.startswith("-") or not name.isidentifier() or Path(name).exists():
         return
     if name == "prune":
         raise UsageError("Pruning needs no verb.", hint=f"{NAME} MODEL --ratio 0.4")
     close = get_close_matches(name, VERBS, n=1)
-    guess = f"Did you mean '{NAME} {close[0]}'? " if close else ""
     if close or (rest and not rest[0].startswith("-")):
+        guess = f"Did you mean '{NAME} {close[0]}'? " if close else ""
         raise UsageError(
             f"There is no verb {name!r}, and no file of that name.",
             hint=f"{guess}The verbs are {', '.join(VERBS)}; without one a model is pruned.",
@@ -108,4 +149,4 @@ def _check_first(name: str, rest: Sequence[str]) -> None:
 
 
 def _wants_traceback(given: Sequence[str]) -> bool:
-    return any(word == "--verbose" or (word.startswith("-v") and set(word[1:]) == {"v"}) for word in given)
+    return any(word == "--verbose" or (len(word) > 1 and set(word[1:]) == {"v"} and word[0] == "-") for word in given)

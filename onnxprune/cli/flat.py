@@ -36,7 +36,8 @@ def flat(verb: Verb) -> Verb:
     @wraps(verb)
     def call(**values: Any) -> int:
         made = {
-            name: group(**{f.name: values.pop(f.name) for f in fields(group)}) for name, group in groups.items()
+            name: group(**{f.name: values.pop(f.name) for f in fields(group)})
+            for name, group in groups.items()
         }
         return verb(**values, **made)
 

@@ -25,6 +25,11 @@ def option(panel: str, *names: str, metavar: str | None = None, help: str, **mor
     return typer.Option(*names, metavar=metavar, rich_help_panel=panel, help=help, **more)
 
 
+def flag(panel: str, *names: str, help: str, **more: Any) -> Any:
+    """An option that takes no value."""
+    return option(panel, *names, metavar="", help=help, **more)
+
+
 @dataclass(frozen=True)
 class TargetOptions:
     """How much to remove."""
@@ -145,7 +150,7 @@ class CheckOptions:
 
     verify: Annotated[
         bool,
-        option(
+        flag(
             CHECK,
             "--verify/--no-verify",
             help="Compare the result with the masked source on random inputs before it is written; if they "
@@ -154,7 +159,7 @@ class CheckOptions:
     ] = True
     strict: Annotated[
         bool,
-        option(CHECK, "--strict", help="Exit with 1 where a layer stays untouched that nobody excluded."),
+        flag(CHECK, "--strict", help="Exit with 1 where a layer stays untouched that nobody excluded."),
     ] = False
     threads: Annotated[
         int | None, option(CHECK, "--threads", metavar="N", help="Threads of ONNX Runtime.")
@@ -162,22 +167,7 @@ class CheckOptions:
 
 
 @dataclass(frozen=True)
-class ViewOptions:
-    """How much is said, and in which form."""
-
-    json: Annotated[
-        bool, option(OUTPUT, "--json", help="Print one JSON object instead of text, and nothing else.")
-    ] = False
-    verbose: Annotated[
-        int,
-        option(OUTPUT, "-v", "--verbose", count=True, help="Show every layer, the time of each step, and "
-        "where an error came from."),
-    ] = 0  # fmt: skip
-    quiet: Annotated[bool, option(OUTPUT, "-q", "--quiet", help="Print nothing but errors.")] = False
-
-
-@dataclass(frozen=True)
-class OutputOptions(ViewOptions):
+class WriteOptions:
     """What is written."""
 
     output: Annotated[
@@ -199,6 +189,29 @@ class OutputOptions(ViewOptions):
             help="Write the account of the run: .json (complete) or .md (to read). Repeatable.",
         ),
     ] = None
-    dry_run: Annotated[
-        bool, option(OUTPUT, "--dry-run", help="Do everything but write the model.")
+    dry_run: Annotated[bool, flag(OUTPUT, "--dry-run", help="Do everything but write the model.")] = False
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How much is said, and in which form."""
+
+    json: Annotated[
+        bool, flag(OUTPUT, "--json", help="Print one JSON object instead of text, and nothing else.")
     ] = False
+    verbose: Annotated[
+        int,
+        flag(
+            OUTPUT,
+            "-v",
+            "--verbose",
+            count=True,
+            help="Show every layer, the time of each step, and where an error came from.",
+        ),
+    ] = 0
+    quiet: Annotated[bool, flag(OUTPUT, "-q", "--quiet", help="Print nothing but errors.")] = False
+
+
+@dataclass(frozen=True)
+class OutputOptions(ViewOptions, WriteOptions):
+    """What is written, then how it is told: dataclasses list their last base first."""

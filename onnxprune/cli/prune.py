@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +15,11 @@ from onnxprune.cli.options import (
     ScopeOptions,
     TargetOptions,
 )
+from onnxprune.cli.settings import settings
 from onnxprune.cli.stdout import deliver, working
 
 if TYPE_CHECKING:
-    from onnxprune.api import PruneResult, Settings
+    from onnxprune.api import PruneResult
     from onnxprune.report import Report
 
 
@@ -37,20 +37,6 @@ def prune(
     together; the model's inputs and outputs stay as they are. Before the result is written it is
     compared with the source in which the same channels are masked.
 
-    [bold]Examples[/]
-
-    [cyan]onnxprune model.onnx --ratio 0.4[/]
-    [dim]40 % fewer filters in every layer[/]
-
-    [cyan]onnxprune model.onnx --macs 0.5x -o small.onnx --report small.json[/]
-    [dim]half the arithmetic, with a report[/]
-
-    [cyan]onnxprune model.onnx --ratio 0.4 --scope global --exclude 'head*'[/]
-    [dim]rank over all layers, leave the head alone[/]
-
-    [cyan]onnxprune model.onnx --size 10MB --dry-run[/]
-    [dim]what it would take to fit into 10 MB[/]
-
     Exit codes: 0 done, 1 done but a bound was missed (verification, budget, --strict), 2 error,
     130 interrupted.
     """
@@ -67,44 +53,6 @@ def prune(
         _write_reports(result, reports)
     _show(result.report, output)
     return MISSED if result.report.missed else DONE
-
-
-def settings(
-    target: TargetOptions, criterion: CriterionOptions, scope: ScopeOptions, checks: CheckOptions | None = None
-) -> Settings:
-    """The options as the settings of a run; texts that need parsing are parsed."""
-    from onnxprune.api import Settings
-    from onnxprune.criteria import criterion as parse_criterion
-    from onnxprune.plan import parse_layer_ratio
-
-    voting = {"reduction": criterion.reduction, "normalizer": criterion.normalizer}
-    if ":" in criterion.criterion:
-        import_from_here()
-    checks = checks or CheckOptions()
-    return Settings(
-        ratio=target.ratio,
-        macs=target.macs,
-        params=target.params,
-        size=target.size,
-        criterion=parse_criterion(criterion.criterion, **{k: v for k, v in voting.items() if v is not None}),
-        scoring=criterion.scoring,
-        scope=scope.scope,
-        align=scope.align,
-        include=tuple(scope.include or ()),
-        exclude=tuple(scope.exclude or ()),
-        layer_ratios=tuple(map(parse_layer_ratio, scope.layer_ratio or ())),
-        seed=scope.seed,
-        verify=checks.verify,
-        strict=checks.strict,
-        threads=checks.threads,
-    )
-
-
-def import_from_here() -> None:
-    """Let ``package.module:function`` mean a file in the current folder, as ``python -m`` does."""
-    here = str(Path.cwd())
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
 
 
 def _write_reports(result: PruneResult, paths: Sequence[Path]) -> None:

@@ -38,10 +38,6 @@ def verify(
     The source is masked as the report's cuts say; the pruned model must hold the same values and
     compute the same outputs on random inputs.
 
-    [bold]Example[/]
-
-    [cyan]onnxprune verify model.onnx model.pruned.onnx report.json[/]
-
     Exit codes: 0 it holds, 1 it does not, 2 the files cannot be used.
     """
     from onnxprune.api import verify as check

@@ -55,7 +55,11 @@ def _slice(x: Array, starts: Sequence[int], ends: Sequence[int], axes: Sequence[
     return x[tuple(bounds)]
 
 
-_BY_ATTRIBUTE: dict[str, tuple[str, Callable[..., Array]]] = {"Unsqueeze": ("axes", _unsqueeze), "Squeeze": ("axes", _squeeze), "Slice": ("starts", _slice)}
+_BY_ATTRIBUTE: dict[str, tuple[str, Callable[..., Array]]] = {
+    "Unsqueeze": ("axes", _unsqueeze),
+    "Squeeze": ("axes", _squeeze),
+    "Slice": ("starts", _slice),
+}
 """Old forms, told by an attribute, which the reference evaluator no longer knows."""
 
 

@@ -89,7 +89,7 @@ class _Tracer:
             if shape is None:
                 return None
             ends = {a.name: a.i for a in node.attribute}
-            return [np.array(shape[ends.get("start", 0) : ends.get("end", None)], dtype=np.int64)]
+            return [np.array(shape[ends.get("start", 0) : ends.get("end")], dtype=np.int64)]
         if node.op_type == "Size" and not node.domain and node.input[0] in self.trace.shapes:
             return [np.array(int(np.prod(self.trace.shapes[node.input[0]])), dtype=np.int64)]
         if not node.input or node.op_type == "Constant":

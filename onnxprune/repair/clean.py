@@ -53,7 +53,9 @@ def clean_up(coupling: Coupling) -> Cut:
 def _fold(coupling: Coupling) -> tuple[Model, dict[str, set[int]]]:
     """The same model with redundant units cut off from their readers, and those units by group."""
     redundant = {g.name: find_redundant(g, coupling.model.constants) for g in coupling.structure.groups}
-    candidates = [g for g in coupling.structure.groups if redundant[g.name].constant or redundant[g.name].twins]
+    candidates = [
+        g for g in coupling.structure.groups if redundant[g.name].constant or redundant[g.name].twins
+    ]
     work = _Work(coupling)
     levels = work.levels([g for g in candidates if redundant[g.name].constant])
     gone: dict[str, set[int]] = {}

@@ -30,7 +30,9 @@ class Reader:
         """Whether no border of zeros stands between a constant input and a constant output."""
         attributes = {a.name: helper.get_attribute_value(a) for a in self.node.attribute}
         if self.node.op_type in UNPADDED:
-            return attributes.get("alpha", 1.0) == attributes.get("beta", 1.0) == 1.0 and not attributes.get("transA", 0)
+            return attributes.get("alpha", 1.0) == attributes.get("beta", 1.0) == 1.0 and not attributes.get(
+                "transA", 0
+            )
         auto = attributes.get("auto_pad", b"NOTSET")
         padded = auto not in (b"NOTSET", b"VALID") or any(attributes.get("pads", ()))
         return self.node.op_type == "Conv" and not padded and attributes.get("group", 1) == 1
@@ -79,10 +81,16 @@ def bias_change(reader: Reader, level: Array, weights: Mapping[str, Array]) -> A
     values = weights[reader.weight.constant].astype(np.float64)
     moved = np.moveaxis(values, reader.weight.axis, 0)
     change: Array = np.tensordot(level, moved, axes=1)
-    return change.reshape(change.shape[0], -1).sum(axis=1) if reader.node.op_type == "Conv" else change.reshape(-1)
+    return (
+        change.reshape(change.shape[0], -1).sum(axis=1)
+        if reader.node.op_type == "Conv"
+        else change.reshape(-1)
+    )
 
 
-def add_bias(proto: onnx.ModelProto, constants: Constants, reader: Reader, change: Array) -> dict[str, Constant] | None:
+def add_bias(
+    proto: onnx.ModelProto, constants: Constants, reader: Reader, change: Array
+) -> dict[str, Constant] | None:
     """New constants that carry the changed bias of a reader, None where it cannot take one.
 
     The graph is edited in place where the reader had no bias.
@@ -103,7 +111,9 @@ def add_bias(proto: onnx.ModelProto, constants: Constants, reader: Reader, chang
     if name not in constants or constants[name].size != len(change) or _read_twice(proto, name):
         return None
     old = constants[name].values()
-    return {name: constants[name].replaced((old.astype(np.float64) + change.reshape(old.shape)).astype(old.dtype))}
+    return {
+        name: constants[name].replaced((old.astype(np.float64) + change.reshape(old.shape)).astype(old.dtype))
+    }
 
 
 def _read_twice(proto: onnx.ModelProto, name: str) -> bool:

@@ -53,7 +53,9 @@ def _totals(report: Report) -> str:
     rows = []
     for label, name, spell in FIGURES:
         before, after = report.totals[name]
-        rows.append((label, spell(before), spell(after), percent(share(before, after)), factor(before, after)))
+        rows.append(
+            (label, spell(before), spell(after), percent(share(before, after)), factor(before, after))
+        )
     return _table(("", "before", "after", "left", ""), rows, "lrrrl")
 
 

@@ -39,7 +39,8 @@ def show(
     parts: list[RenderableType] = [headline(report, chars), totals(report, room, chars)]
     if report.layers:
         parts.append(layers(report, room, chars, None if verbose else SCREEN))
-        parts += left_alone(report)
+        alone = [row for row in report.layers if row.status != "pruned"]
+        parts += left_alone(alone, f"{len(alone)} of {plural(len(report.layers), 'layer')} kept all channels")
     emit(console, [*parts, outcome(report, chars, files, hint)])
 
 
@@ -96,28 +97,24 @@ def layers(report: Report, room: int, chars: Signs, limit: int | None) -> Table:
     return table
 
 
-def left_alone(report: Report) -> list[RenderableType]:
-    """The layers that kept all of their channels, by reason; empty where there are none."""
+def left_alone(rows: Sequence[LayerRow], head: str) -> list[RenderableType]:
+    """Layers by the reason why they are whole, under a heading; empty where there are none."""
     by_reason: dict[str, list[LayerRow]] = {}
-    for row in report.layers:
-        if row.status != "pruned":
-            by_reason.setdefault(row.reason or "nothing was asked of it", []).append(row)
+    for row in rows:
+        by_reason.setdefault(row.reason or "nothing was asked of it", []).append(row)
     if not by_reason:
         return []
-    number = sum(map(len, by_reason.values()))
-    text = Text.assemble((f"{number} of {plural(len(report.layers), 'layer')} kept all channels", "bold"))
-    for reason, rows in by_reason.items():
-        names = ", ".join(label(row) for row in rows[:_NAMES_SHOWN])
-        more = f" and {len(rows) - _NAMES_SHOWN} more" if len(rows) > _NAMES_SHOWN else ""
-        text.append(f"\n{names}{more}: ").append(printable(reason), "bright_black")
+    text = Text(head, "bold", end="")
+    for reason, own in by_reason.items():
+        names = ", ".join(label(row) for row in own[:_NAMES_SHOWN])
+        more = f" and {len(own) - _NAMES_SHOWN} more" if len(own) > _NAMES_SHOWN else ""
+        text.append(f"\n{names}{more}: ", "not bold").append(printable(reason), "not bold bright_black")
     return [text]
 
 
 def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Table:
     """Verification, files, warnings, and what to do next."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    table = _notes()
     for found in report.verification.values():
         table.add_row(*_verification(found, chars))
     path, nbytes = report.output["path"], report.output["bytes"]
@@ -172,3 +169,30 @@ def _op(line: Line) -> str:
 def _channels(line: Line, chars: Signs) -> str:
     before, after = line.channels
     return f"{before}" if before == after else f"{before} {chars.arrow} {after}"
+
+
+def show_verification(result: Mapping[str, Any], console: Console) -> None:
+    """Print what a second look at a pruned model found.
+
+    Args:
+        result: as ``VerifyResult.to_dict`` gives it.
+        console: where.
+    """
+    chars = signs(console)
+    table = _notes()
+    for found in result["verification"].values():
+        table.add_row(*_verification(found, chars))
+    table.add_row(
+        f"{chars.dash} cuts", f"{plural(result['tensors'], 'tensor')} of the source, as the report says"
+    )
+    for text in result["notes"]:
+        table.add_row(Text("! note", "yellow"), printable(text))
+    emit(console, [table])
+
+
+def _notes() -> Table:
+    """Two columns: a word, and what there is to say."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table

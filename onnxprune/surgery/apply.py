@@ -18,7 +18,6 @@ from onnxprune.model.trace import trace
 from onnxprune.surgery.cut import CutConstants, Cuts, cut_constants
 from onnxprune.surgery.tidy import tidy
 
-
 INITIALIZERS_ALONE = 4
 """Before this IR version every initializer had to be a graph input too; new ones become nodes."""
 

@@ -38,7 +38,8 @@ def flush_denormals(model: Model) -> tuple[Model, list[str]]:
 def _has_denormals(constant: Constant) -> bool:
     flat = constant.values().reshape(-1)
     return any(
-        _denormal(flat[start : start + CHUNK], constant.data_type).any() for start in range(0, len(flat), CHUNK)
+        _denormal(flat[start : start + CHUNK], constant.data_type).any()
+        for start in range(0, len(flat), CHUNK)
     )
 
 

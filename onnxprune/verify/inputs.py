@@ -15,20 +15,8 @@ from onnxprune.model.constants import Array
 SIZES = ((2, 64), (2, 224), (1, 224), (1, 64), (2, 256), (1, 16), (1, 1))
 """(batch, other symbolic dims) to try in turn: small ones first, then what image networks were made for."""
 
-_CARRIERS = frozenset(
-    (
-        "Cast",
-        "Expand",
-        "Flatten",
-        "Identity",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Transpose",
-        "Unsqueeze",
-    )
-)
+_CARRIERS = {"Cast", "Expand", "Flatten", "Identity", "Reshape"}
+_CARRIERS |= {"Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
 """Operators that hand integers on as they are."""
 _INDEXED = {"Gather": 1, "GatherElements": 1, "ScatterElements": 1}
 """Operators that pick from their first operand, and the position of the indices."""

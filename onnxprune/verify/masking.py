@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 from onnxprune.coupling.coupling import Coupling, Survivors
 from onnxprune.coupling.engine import Use
 from onnxprune.model.constants import Array, Constant
+from onnxprune.model.stream import raw_bytes
 from onnxprune.surgery import Cuts
 from onnxprune.verify.neutral import neutral_values
 from onnxprune.verify.program import Program, first_readers, is_fed, program_of
@@ -42,7 +43,8 @@ class Mask:
 
     def apply(self, constant: Constant) -> Constant:
         """The constant with what was removed set to neutral, in the same shape."""
-        values = np.array(constant.values())
+        dtype = helper.tensor_dtype_to_np_dtype(constant.data_type)
+        values = np.frombuffer(raw_bytes(constant), dtype).reshape(constant.shape).copy()
         neutral = np.broadcast_to(self.neutral, values.shape)
         for axis, kept in self.kept.items():
             where = (slice(None),) * axis + (~kept,)

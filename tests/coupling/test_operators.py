@@ -19,7 +19,9 @@ def test_operator(case: Case) -> None:
     model = build(case)
     pruned = prune_randomly(model, 0.4, seed=1)
     half = any(i.data_type == onnx.TensorProto.FLOAT16 for i in model.graph.initializer)
-    oracle.check(model, pruned.proto, pruned.cuts, tolerance=5e-3 if half or "Cast<to=10>" in case.body else 1e-4)
+    oracle.check(
+        model, pruned.proto, pruned.cuts, tolerance=5e-3 if half or "Cast<to=10>" in case.body else 1e-4
+    )
     if case.pinned == "*":
         return
     weight, axis = case.filters

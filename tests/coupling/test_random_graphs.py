@@ -15,7 +15,9 @@ from strategies import random_graph
 
 PITFALLS = (274, 1911)  # units of one group that depend on each other, an axis that they may empty
 FIRST = int(os.environ.get("ONNXPRUNE_FIRST", "0"))
-SEEDS = tuple(dict.fromkeys([*range(FIRST, FIRST + int(os.environ.get("ONNXPRUNE_GRAPHS", "200"))), *PITFALLS]))
+SEEDS = tuple(
+    dict.fromkeys([*range(FIRST, FIRST + int(os.environ.get("ONNXPRUNE_GRAPHS", "200"))), *PITFALLS])
+)
 RATIOS = (0.25, 0.4, 0.4, 0.6, 0.9)
 
 
@@ -34,8 +36,8 @@ def test_most_graphs_lose_much() -> None:
         model = random_graph(seed)
         pruned = prune_randomly(model, 0.4, seed)
         lost.append(1 - oracle.parameters(pruned.proto) / oracle.parameters(model))
-    assert np.median(lost) > 0.2
-    assert np.mean(np.array(lost) > 0) > 0.95
+    assert np.median(lost) > 0.5
+    assert np.quantile(lost, 0.05) > 0.2
 
 
 def test_a_pruned_graph_can_be_pruned_again() -> None:
@@ -48,7 +50,9 @@ def test_a_pruned_graph_can_be_pruned_again() -> None:
 def test_the_same_choice_gives_the_same_bytes() -> None:
     for seed in range(10):
         one, two = (prune_randomly(random_graph(seed), 0.4, seed) for _ in range(2))
-        assert one.proto.SerializeToString(deterministic=True) == two.proto.SerializeToString(deterministic=True)
+        assert one.proto.SerializeToString(deterministic=True) == two.proto.SerializeToString(
+            deterministic=True
+        )
         assert one.cuts == two.cuts
 
 

@@ -41,7 +41,10 @@ def test_a_dim_that_differs_between_the_traces_is_dynamic() -> None:
 def test_a_shape_chain_is_folded(opset: int, unsqueeze: str, constants: dict[str, np.ndarray]) -> None:
     body = f"s = Shape(x) n = Gather(s, first) v = {unsqueeze.format('n')} t = Concat<axis=0>(v, rest) y = Reshape(x, t)"
     pair = _traced(
-        HEAD.format(opset=opset, shape="n,3,4,4", body=body), first=np.array(0), rest=np.array([-1]), **constants
+        HEAD.format(opset=opset, shape="n,3,4,4", body=body),
+        first=np.array(0),
+        rest=np.array([-1]),
+        **constants,
     )
     assert pair.first.shapes["y"] == (pair.first.freeze.batch, 48)
     assert pair.first.values["t"].tolist() == [pair.first.freeze.batch, -1]
@@ -50,7 +53,9 @@ def test_a_shape_chain_is_folded(opset: int, unsqueeze: str, constants: dict[str
 
 def test_spatial_symbols_survive_strides_and_skips() -> None:
     body = """p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(x) u = Resize<mode="nearest">(p, , s) y = Add(u, x)"""
-    pair = _traced(HEAD.format(opset=13, shape="n,3,h,w", body=body), s=np.array([1, 1, 2, 2], dtype=np.float32))
+    pair = _traced(
+        HEAD.format(opset=13, shape="n,3,h,w", body=body), s=np.array([1, 1, 2, 2], dtype=np.float32)
+    )
     assert pair.first.unknown == 0
     assert pair.first.shapes["y"] == pair.first.shapes["x"]
 

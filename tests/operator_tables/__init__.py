@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from operator_tables import contraction, control, elementwise, movement, normalisation, recurrent, shapes, weights
+from operator_tables import (
+    contraction,
+    control,
+    elementwise,
+    movement,
+    normalisation,
+    recurrent,
+    shapes,
+    weights,
+)
 
 CASES = [
     one

@@ -13,7 +13,9 @@ from onnxprune.model import load_model
 from onnxprune.repair import clean_up
 
 
-def _network(*, pads: int = 0, bias: float = 0.0, activation: str = "Relu") -> tuple[list, dict[str, np.ndarray]]:
+def _network(
+    *, pads: int = 0, bias: float = 0.0, activation: str = "Relu"
+) -> tuple[list, dict[str, np.ndarray]]:
     """conv1 (3 -> 8), activation, conv2 (8 -> 6), global pool, flatten, gemm (6 -> 4)."""
     rng = np.random.default_rng(0)
     weights = {

@@ -19,7 +19,14 @@ def _weights(**shapes: tuple[int, ...]) -> dict[str, np.ndarray]:
     return {name: RNG.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-def _model(body: str, constants: dict[str, np.ndarray], *, head: str = "float[n,3,6,6] x", ir: int = 8, opset: int = 17):
+def _model(
+    body: str,
+    constants: dict[str, np.ndarray],
+    *,
+    head: str = "float[n,3,6,6] x",
+    ir: int = 8,
+    opset: int = 17,
+):
     text = f'<ir_version: {ir}, opset_import: ["" : {opset}]> g ({head}) => (float[n,m] y) {{ {body} }}'
     model = parser.parse_model(text)
     model.graph.initializer.extend(numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items())
@@ -43,7 +50,10 @@ def _run(model: onnx.ModelProto, **feed: np.ndarray) -> np.ndarray:
 
 
 def test_the_source_is_not_touched() -> None:
-    model = _model("a = Conv(x, w) b = GlobalAveragePool(a) f = Flatten(b) y = MatMul(f, v)", _weights(w=(8, 3, 3, 3), v=(8, 4)))
+    model = _model(
+        "a = Conv(x, w) b = GlobalAveragePool(a) f = Flatten(b) y = MatMul(f, v)",
+        _weights(w=(8, 3, 3, 3), v=(8, 4)),
+    )
     before = model.SerializeToString(deterministic=True)
     _, pruned = _halved(model)
     assert model.SerializeToString(deterministic=True) == before
@@ -51,8 +61,16 @@ def test_the_source_is_not_touched() -> None:
 
 
 def test_metadata_names_and_doc_strings_stay() -> None:
-    model = _model("a = Conv(x, w) b = GlobalAveragePool(a) f = Flatten(b) y = MatMul(f, v)", _weights(w=(8, 3, 3, 3), v=(8, 4)))
-    model.doc_string, model.producer_name, model.domain, model.model_version = "about", "somebody", "org.example", 7
+    model = _model(
+        "a = Conv(x, w) b = GlobalAveragePool(a) f = Flatten(b) y = MatMul(f, v)",
+        _weights(w=(8, 3, 3, 3), v=(8, 4)),
+    )
+    model.doc_string, model.producer_name, model.domain, model.model_version = (
+        "about",
+        "somebody",
+        "org.example",
+        7,
+    )
     model.metadata_props.add(key="classes", value="cat,dog")
     model.graph.doc_string = "the graph"
     model.graph.node[0].doc_string = "a node"
@@ -69,7 +87,10 @@ def test_metadata_names_and_doc_strings_stay() -> None:
 
 
 def test_declared_shapes_follow_the_cut() -> None:
-    model = _model("a = Conv(x, w) b = GlobalAveragePool(a) f = Flatten(b) y = MatMul(f, v)", _weights(w=(8, 3, 3, 3), v=(8, 4)))
+    model = _model(
+        "a = Conv(x, w) b = GlobalAveragePool(a) f = Flatten(b) y = MatMul(f, v)",
+        _weights(w=(8, 3, 3, 3), v=(8, 4)),
+    )
     model.graph.value_info.append(helper.make_tensor_value_info("a", 1, ["n", 8, 4, 4]))
     _, pruned = _halved(model)
     onnx.checker.check_model(pruned, full_check=True)
@@ -102,13 +123,19 @@ def test_a_scale_that_is_computed_from_a_cut_size_keeps_its_value() -> None:
     masked = {k: v.copy() for k, v in constants.items()}
     for name in ("wq", "wk"):
         masked[name][:, 1::2] = 0
-    np.testing.assert_allclose(_run(pruned, x=x), _run(_model(body, masked, head="float[n,5,6] x"), x=x), rtol=1e-4, atol=1e-6)
+    wanted = _run(_model(body, masked, head="float[n,5,6] x"), x=x)
+    np.testing.assert_allclose(_run(pruned, x=x), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_computed_reshape_stays_computed_where_the_batch_is_dynamic() -> None:
     body = """a = Conv(x, w) d = Shape(a) b = Gather(d, zero) u = Unsqueeze(b, axis) t = Concat<axis=0>(u, c)
     g = GlobalAveragePool(a) s = Reshape(g, t) y = MatMul(s, v)"""
-    constants = {**_weights(w=(8, 3, 3, 3), v=(8, 4)), "zero": np.array(0), "axis": np.array([0]), "c": np.array([8])}
+    constants = {
+        **_weights(w=(8, 3, 3, 3), v=(8, 4)),
+        "zero": np.array(0),
+        "axis": np.array([0]),
+        "c": np.array([8]),
+    }
     _, pruned = _halved(_model(body, constants))
     onnx.checker.check_model(pruned, full_check=True)
     for batch in (1, 3):
@@ -118,7 +145,10 @@ def test_a_computed_reshape_stays_computed_where_the_batch_is_dynamic() -> None:
 def test_a_vector_that_two_layers_share_gets_a_copy_for_each_cut() -> None:
     body = """a = Conv(x, w1, b) p = GlobalAveragePool(a) f = Flatten(p)
     c = Conv(x, w2, b) q = GlobalMaxPool(c) h = Flatten(q) j = MatMul(f, v) k = MatMul(h, u) y = Add(j, k)"""
-    constants = {**_weights(w1=(8, 3, 3, 3), w2=(8, 3, 3, 3), v=(8, 4), u=(8, 4)), "b": np.arange(8, dtype=np.float32)}
+    constants = {
+        **_weights(w1=(8, 3, 3, 3), w2=(8, 3, 3, 3), v=(8, 4), u=(8, 4)),
+        "b": np.arange(8, dtype=np.float32),
+    }
     coupling = couple(load_model(_model(body, constants)))
     one, two = (g.name for g in coupling.structure.groups)
     cut = apply(coupling, {one: np.array([0, 1, 2, 3]), two: np.array([2, 3, 4, 5, 6])})
@@ -146,7 +176,9 @@ def test_denormals_become_zero_and_nothing_else_changes(dtype: type, tiny: float
     model = _model("f = Flatten(x) y = MatMul(f, w)", {"w": values.reshape(1, 5).repeat(108, 0)})
     flushed, names = flush_denormals(load_model(model))
     assert names == ["w"]
-    np.testing.assert_array_equal(flushed.constants["w"].values()[0], np.array([1.0, 0, 0, 0, 1e-30], dtype=dtype))
+    np.testing.assert_array_equal(
+        flushed.constants["w"].values()[0], np.array([1.0, 0, 0, 0, 1e-30], dtype=dtype)
+    )
 
 
 def test_without_denormals_the_model_is_the_same_object() -> None:

@@ -7,12 +7,14 @@ from onnxprune.coupling.rules import (
     attention,
     contraction,
     elementwise,
-    movement,
+    indexing,
+    joining,
     normalization,
     quantization,
     recurrent,
     reduction,
     reshape,
+    spatial,
 )
 
 __all__ = [
@@ -20,10 +22,12 @@ __all__ = [
     "attention",
     "contraction",
     "elementwise",
-    "movement",
+    "indexing",
+    "joining",
     "normalization",
     "quantization",
     "recurrent",
     "reduction",
     "reshape",
+    "spatial",
 ]

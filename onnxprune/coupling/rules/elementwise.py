@@ -7,14 +7,16 @@ from onnxprune.coupling.matching import broadcast
 from onnxprune.coupling.registry import RULES, all_operands, any_operand, as_first, never
 from onnxprune.coupling.site import Axes, Site, Unfollowable
 
-ZERO_TO_ZERO = """Abs Asin Asinh Atan Atanh BitShift Ceil Celu Cast CastLike Elu Erf Floor Gelu HardSwish Identity
-IsInf IsNaN LeakyRelu Mish Neg Relu Round Selu Shrink Sign Sin Sinh Softsign Sqrt Swish Tan Tanh
-ThresholdedRelu Dropout""".split()
-ZERO_TO_OTHER = "Acos Acosh Cos Cosh Exp HardSigmoid Not Sigmoid Softplus".split()
-ZERO_TO_INFINITY = "Log Reciprocal".split()
+ZERO_TO_ZERO = (
+    "Abs Asin Asinh Atan Atanh Ceil Celu Cast CastLike Elu Erf Floor Gelu HardSwish Identity "
+    "IsInf IsNaN LeakyRelu Mish Neg Relu Round Selu Shrink Sign Sin Sinh Softsign Sqrt Swish Tan Tanh "
+    "ThresholdedRelu Dropout"
+).split()
+ZERO_TO_OTHER = ["Acos", "Acosh", "Cos", "Cosh", "Exp", "HardSigmoid", "Not", "Sigmoid", "Softplus"]
+ZERO_TO_INFINITY = ["Log", "Reciprocal"]
 COMPARISONS = (
-    "And Equal Greater GreaterOrEqual Less LessOrEqual Max Min Or Xor BitwiseAnd BitwiseOr BitwiseXor".split()
-)
+    "And BitShift BitwiseAnd BitwiseOr BitwiseXor Equal Greater GreaterOrEqual Less LessOrEqual Max Min Or Xor"
+).split()
 
 
 def unary(site: Site) -> list[Axes]:
@@ -32,7 +34,13 @@ RULES.add(*ZERO_TO_ZERO)(unary)
 RULES.add(*ZERO_TO_OTHER, clean=never)(unary)
 
 
-@RULES.add("Clip", clean=as_first)
+def _lets_zero_through(site: Site) -> bool:
+    low = site.attribute("min", site.engine.scalar(site.node.input[1]) if site.has(1) else None)
+    high = site.attribute("max", site.engine.scalar(site.node.input[2]) if site.has(2) else None)
+    return site.clean(0) and (low is None or low <= 0) and (high is None or high >= 0)
+
+
+@RULES.add("Clip", clean=_lets_zero_through)
 def clip(site: Site) -> list[Axes]:
     """Bounds are scalars; a lower bound above zero would not keep zeros."""
     return [list(site.axes(0))]

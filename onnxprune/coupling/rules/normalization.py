@@ -66,7 +66,10 @@ def mean_variance_normalization(site: Site) -> list[Axes]:
 
 @RULES.add("GroupNormalization", clean=always, fix=lambda site, editor: _fix_groups(site, editor))
 def group_normalization(site: Site) -> list[Axes]:
-    """``n (g c) !``: statistics over ``c`` and space; parameters one a group, since opset 21 one a channel."""
+    """``n (g c) !``: statistics over ``c`` and space.
+
+    There is one parameter a group, since opset 21 one a channel.
+    """
     groups = int(site.attribute("num_groups"))
     parameters = (
         "(g c), (g c)" if site.shape(1)[0] == site.shape(0)[1] and groups != site.shape(0)[1] else "g, g"

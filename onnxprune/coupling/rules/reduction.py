@@ -57,7 +57,7 @@ def position(site: Site) -> list[Axes]:
     return _rest(site, data, [axis], bool(site.attribute("keepdims", 1)))
 
 
-POOLS = "AveragePool MaxPool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool QLinearAveragePool".split()
+POOLS = ("AveragePool MaxPool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool QLinearAveragePool").split()
 
 
 @RULES.add(*POOLS, clean=as_first)

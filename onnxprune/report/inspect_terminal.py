@@ -1,0 +1,128 @@
+"""An inspection on the terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from onnxprune.report.figures import count, percent, plural, printable, share, shortened, size
+from onnxprune.report.inspection import GroupRow, Inspection
+from onnxprune.report.rows import SCREEN, label
+from onnxprune.report.style import INDENT, Signs, emit, grid, signs, width
+from onnxprune.report.terminal import left_alone
+
+_NARROW = 24
+
+
+def show_inspection(found: Inspection, console: Console, *, verbose: int = 0) -> None:
+    """Print an inspection.
+
+    Args:
+        found: what there is to show.
+        console: where; its width, colours and encoding are respected.
+        verbose: above 0 every group is shown, with all the tensors that its channels run along.
+    """
+    chars = signs(console)
+    room = width(console) - INDENT
+    names = {row.name: label(row) for row in found.layers}
+    parts: list[RenderableType] = [_headline(found, chars)]
+    if found.groups and verbose:
+        parts += [_members(row, found, names, chars) for row in found.groups]
+    elif found.groups:
+        parts.append(_groups(found, names, room, chars))
+    pinned = [row for row in found.layers if row.status == "pinned"]
+    parts += left_alone(pinned, f"{len(pinned)} of {plural(len(found.layers), 'layer')} cannot be pruned")
+    if found.planned:
+        parts.append(_planned(found))
+    else:
+        parts.append(Text("--ratio 0.4 adds what pruning would leave of each group", "bright_black"))
+    emit(console, parts)
+
+
+def _headline(found: Inspection, chars: Signs) -> Text:
+    source, totals = found.source, found.totals
+    path = source["path"]
+    opsets = " ".join(
+        f"{'' if domain == 'ai.onnx' else domain + ' '}{version}"
+        for domain, version in source["opset"].items()
+    )
+    facts = [f"opset {opsets}", f"IR {source['ir_version']}", source["producer"] or "unknown producer"]
+    sizes = [size(totals["bytes"]), f"{count(totals['params'])} parameters", f"{count(totals['macs'])} MACs"]
+    groups = (
+        f"{plural(len(found.groups), 'group')} of coupled channels, {len(found.prunable)} of them prunable"
+    )
+    return Text.assemble(
+        ("model in memory" if path is None else printable(path), "bold"),
+        ("\n" + f" {chars.dot} ".join(map(printable, [*facts, *sizes])), "bright_black"),
+        f"\n{plural(len(found.layers), 'layer')}, {groups}",
+    )
+
+
+def _groups(found: Inspection, names: dict[str, str], room: int, chars: Signs) -> Table:
+    """A line a group: its size, what depends on it, and the layers whose filters it is."""
+    rows = found.groups
+    half = (SCREEN - 1) // 2
+    shown = rows if len(rows) <= SCREEN else (*rows[:half], None, *rows[-half:])
+    cells = [None if row is None else _cells(row, found, names, chars) for row in shown]
+    fixed = sum(max(len(c[i]) for c in cells if c) for i in (1, 2, 3)) + 4 * 2
+    name = min(max(len(c[0]) for c in cells if c), max(_NARROW, (room - fixed) // 2))
+    table = grid("left", "right", "right", "right", "left")
+    heads = ("group", "channels", "MACs", "params", "layers that share them")
+    table.add_row(*(Text(head, "bright_black") for head in heads))
+    for own in cells:
+        if own is None:
+            gap = f"{plural(len(rows) - 2 * half, 'group')} left out, -v shows all"
+            table.add_row(Text(shortened(gap, name), "bright_black italic"))
+            continue
+        quiet = "bright_black" if own[5] else ""
+        last = max(8, room - fixed - name)
+        texts = (shortened(own[0], name), *own[1:4], shortened(own[4], last))
+        table.add_row(*(Text(text, quiet) for text in texts))
+    return table
+
+
+def _cells(row: GroupRow, found: Inspection, names: dict[str, str], chars: Signs) -> tuple[str, ...]:
+    """Name, channels, shares of MACs and parameters, layers, and why it is held."""
+    layers = [names.get(name, printable(name)) for name in row.group.layers]
+    others = ", ".join(layers[:1]) + (f" +{len(layers) - 1}" if len(layers) > 1 else "")
+    return (
+        names.get(row.group.name, printable(row.group.name)),
+        _channels(row, chars),
+        percent(share(found.totals["macs"], row.macs)) if found.totals["macs"] else chars.dash,
+        percent(share(found.totals["params"], row.params)),
+        f"held: {printable(row.group.held)}" if row.group.held else others,
+        row.group.held,
+    )
+
+
+def _members(row: GroupRow, found: Inspection, names: dict[str, str], chars: Signs) -> Text:
+    """A group with every tensor axis that its channels run along."""
+    name, channels, macs, params, *_ = _cells(row, found, names, chars)
+    text = Text.assemble(
+        (name, "bold"), f"  {channels} channels, {macs} of the MACs, {params} of the parameters"
+    )
+    if row.reason:
+        text.append(f"\n{printable(row.reason)}", "yellow")
+    for member in row.group.slices:
+        text.append(f"\n  {member.role.value:<6}  ", "cyan")
+        text.append(f"{printable(member.constant)} axis {member.axis} ({len(member.units)})")
+        text.append(f"  {names.get(member.layer, printable(member.layer))}", "bright_black")
+    return text
+
+
+def _channels(row: GroupRow, chars: Signs) -> str:
+    if row.kept is None or row.kept == row.group.size:
+        return f"{row.group.size}"
+    return f"{row.group.size} {chars.arrow} {row.kept}"
+
+
+def _planned(found: Inspection) -> Text:
+    (option, amount), *_ = found.settings["target"].items()
+    after, before = found.planned, found.totals
+    figures = (
+        f"{count(after['params'])} parameters ({percent(share(before['params'], after['params']))})",
+        f"{count(after['macs'])} MACs ({percent(share(before['macs'], after['macs']))})",
+        f"{size(after['bytes'])} ({percent(share(before['bytes'], after['bytes']))})",
+    )
+    return Text.assemble((f"--{option} {amount}", "bold"), " would leave ", ", ".join(figures))
