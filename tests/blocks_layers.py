@@ -178,8 +178,7 @@ def conv_norm_act(
 def global_pool(g: Builder, x: Value, *, flat: bool) -> Value:
     """Global average: the operator or ReduceMean, keeping the two axes of size 1 or not."""
     if g.chance(0.5):
-        y = g.reduce_mean(x, [-2, -1] if g.chance(0.5) else [2, 3], keepdims=int(not flat))
-        return y
+        return g.reduce_mean(x, [-2, -1] if g.chance(0.5) else [2, 3], keepdims=int(not flat))
     y = Value(g.op("GlobalAveragePool", x), (*x.shape[:2], 1, 1))
     if not flat:
         return y

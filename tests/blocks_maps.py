@@ -70,7 +70,7 @@ def gate(g: Builder, x: Value) -> Value:
         shape = (*v.shape, 1, 1)
         a = g.reshape(v, *shape) if g.chance(0.5) else Value(g.unsqueeze(v, [2, 3]), shape)
     s = g.map(str(g.pick(["Sigmoid", "HardSigmoid"])), a)
-    return g.map("Mul", *((x, s) if g.chance(0.5) else (x, s)))
+    return Value(g.op("Mul", *((x, s) if g.chance(0.5) else (s, x))), x.shape)
 
 
 def spatial_gate(g: Builder, x: Value) -> Value:

@@ -132,7 +132,7 @@ def _report(
 ) -> Report:
     """The report as far as it is known before the result is written."""
     coupling, plan, cut = planned.coupling, planned.plan, outcome.cut
-    rows = build.layer_rows(coupling, cut, reasons=plan.reasons, asked=planned.asked)
+    rows = build.layer_rows(coupling, cut, reasons=_reasons(planned, outcome), asked=planned.asked)
     totals = build.totals(coupling, cut, rows)
     return Report(
         source=build.describe_source(coupling.model),
@@ -164,6 +164,14 @@ def _finished(
     return replace(full, missed=tuple(_missed(full, job)))
 
 
+def _reasons(planned: Planned, outcome: _Outcome) -> Mapping[str, str]:
+    """Why groups were left whole; the plan knows nothing of a clean-up."""
+    if outcome.repair == "none":
+        return planned.plan.reasons
+    groups = planned.coupling.structure.groups
+    return {group.name: group.held or "none of its channels is dead or a duplicate" for group in groups}
+
+
 def _deviation(aligned: float, plain: float) -> float:
     """By which share of the plain plan's MACs alignment changed them."""
     return round(aligned / plain - 1.0, 6) if plain else 0.0
@@ -182,7 +190,7 @@ def _warnings(
             f"{plural(len(outcome.flushed), 'tensor')}: {shown}" + (f" and {more} more" if more > 0 else "")
         )
     if not outcome.cut.cuts:
-        yield "nothing was removed; the layers below say why"
+        yield "nothing was removed; each layer says why"
     for found in verification.values():
         if not found["checked"]:
             yield f"the result is not verified: {found['reason']}"

@@ -58,7 +58,7 @@ class VerifyResult:
         }
 
 
-def verify(
+def verify_report(
     source: Source,
     pruned: Source,
     report: Report | Mapping[str, Any] | str | os.PathLike[str],

@@ -94,11 +94,6 @@ def _dispatch(given: Sequence[str]) -> int:
     name, *rest = given
     if name in VERBS:
         return _run(VERBS[name], f"{NAME} {name}", rest)
-    if name == "--version":
-        from onnxprune import __version__
-
-        stdout.deliver(f"{NAME} {__version__}\n")
-        return 0
     _check_first(name, rest)
     return _run(PRUNE, NAME, given)
 
@@ -149,4 +144,6 @@ def _check_first(name: str, rest: Sequence[str]) -> None:
 
 
 def _wants_traceback(given: Sequence[str]) -> bool:
-    return any(word == "--verbose" or (len(word) > 1 and set(word[1:]) == {"v"} and word[0] == "-") for word in given)
+    return any(
+        word == "--verbose" or (len(word) > 1 and set(word[1:]) == {"v"} and word[0] == "-") for word in given
+    )

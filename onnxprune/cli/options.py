@@ -30,6 +30,14 @@ def flag(panel: str, *names: str, help: str, **more: Any) -> Any:
     return option(panel, *names, metavar="", help=help, **more)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from onnxprune import __version__
+
+        typer.echo(f"onnxprune {__version__}")
+        raise typer.Exit
+
+
 @dataclass(frozen=True)
 class TargetOptions:
     """How much to remove."""
@@ -215,3 +223,10 @@ class ViewOptions:
 @dataclass(frozen=True)
 class OutputOptions(ViewOptions, WriteOptions):
     """What is written, then how it is told: dataclasses list their last base first."""
+
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", metavar="", callback=_say_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False

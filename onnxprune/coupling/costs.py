@@ -9,7 +9,7 @@ from onnx import TensorProto
 
 from onnxprune.coupling.engine import Engine, Use
 from onnxprune.coupling.groups import AxisSize, SizeModel, Term
-from onnxprune.coupling.labels import Axis
+from onnxprune.coupling.labels import PINNED, Axis
 from onnxprune.model.constants import PACKED
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class _Compiler:
         return self.positions[key]
 
     def _parts(self, canonical: Axis) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        groups = self.units.group[canonical]
+        alone = (groups >= 0) | (canonical == PINNED)
+        if alone.all():  # no products, the usual case
+            counts = np.bincount(groups + 1)
+            return tuple((int(counts[k]), (k - 1,) if k else ()) for k in np.flatnonzero(counts).tolist())
         labels, times = np.unique(canonical, return_counts=True)
         groups = np.sort(self.units.group[self.units.labels.member_table(labels)], axis=1)
         kinds, inverse = np.unique(groups, axis=0, return_inverse=True)

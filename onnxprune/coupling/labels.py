@@ -282,12 +282,14 @@ class Labels:
         roots.sort(axis=1)
         roots[:, 1:][roots[:, 1:] == roots[:, :-1]] = PINNED
         roots.sort(axis=1)
-        if roots[:, :-2].any() or self._is_product[roots].any():
-            return np.array([self._resolve(int(p)) for p in products], dtype=np.int64)
-        found = roots[:, -1]
-        pairs = roots[:, -2] != PINNED
+        lone = roots[:, -2] == PINNED
+        hard = ~lone & (roots[:, :-2].any(axis=1) | self._is_product[roots].any(axis=1))
+        found = roots[:, -1].copy()
+        found[lone] = self.find(found[lone])
+        found[hard] = [self._resolve(int(p)) for p in products[hard]]
+        pairs = ~lone & ~hard
         found[pairs] = self._intern_pairs(roots[pairs, -2], roots[pairs, -1])
-        vanished = products[found == PINNED]
+        vanished = products[(found == PINNED) & ~hard]
         self._reason[vanished] = self._reason_codes(self._table[self._row[vanished], 0])
         self._parent[products] = found
         return found

@@ -73,6 +73,7 @@ class _Builder:
         self.unit_of = np.full(len(self.labels), -1, dtype=np.int64)
         self.group_of[leaves] = group
         self.leaves = [leaves[group == g] for g in range(len(heads))]
+        self.group_sizes = np.array([len(own) for own in self.leaves], dtype=np.int64)
         for own in self.leaves:
             self.unit_of[own] = np.arange(len(own))
         self.units = UnitMap(self.labels, canonical, self.products, self.group_of, self.unit_of, {})
@@ -137,11 +138,11 @@ class _Builder:
         return f"{names[held[g]]} is pruned in its stead" if g in held else ""
 
     def _touched(self, axes: list[Axis]) -> set[int]:
-        found: set[int] = set()
-        for axis in axes:
-            for label in np.unique(self.units.canonical[axis]).tolist():
-                found.update(int(self.group_of[m]) for m in self.members.get(label, (label,)))
-        return found - {-1}
+        """Positions of the groups that any of the axes runs along."""
+        if not axes:
+            return set()
+        labels = np.unique(self.units.canonical[np.concatenate(axes)])
+        return set(np.unique(self.group_of[self.labels.member_table(labels)]).tolist()) - {-1}
 
     def _steps(self) -> dict[int, set[int]]:
         steps: dict[int, set[int]] = defaultdict(set)
@@ -195,9 +196,8 @@ class _Builder:
         3. Otherwise one of the units that an index depends on alone must stay.
         4. Where every index depends on several, all that the first one depends on must stay.
         """
-        lone = canonical[self.group_of[canonical] >= 0]
-        whole = np.bincount(self.group_of[np.unique(lone)], minlength=len(self.leaves))
-        if any(whole[g] == len(self.leaves[g]) for g in np.flatnonzero(whole)):
+        whole = np.bincount(self.group_of[np.unique(canonical)] + 1, minlength=len(self.leaves) + 1)[1:]
+        if (whole[whole > 0] == self.group_sizes[whole > 0]).any():
             return []
         indices = []
         for label in np.unique(canonical).tolist():

@@ -116,3 +116,9 @@ class Report:
             "alignment": dict(self.alignment),
             "missed": list(self.missed),
         }
+
+
+def target_text(settings: Mapping[str, Any]) -> str:
+    """The target of a report's settings as it was asked for: ``--ratio 0.4``."""
+    (option, amount), *_ = settings["target"].items()
+    return f"--{option} {amount:g}" if isinstance(amount, float) else f"--{option} {amount}"

@@ -6,11 +6,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from onnxprune.report.document import target_text
 from onnxprune.report.figures import count, percent, plural, printable, share, shortened, size
 from onnxprune.report.inspection import GroupRow, Inspection
 from onnxprune.report.rows import SCREEN, label
 from onnxprune.report.style import INDENT, Signs, emit, grid, signs, width
-from onnxprune.report.terminal import left_alone
+from onnxprune.report.terminal import left_alone, totals
 
 _NARROW = 24
 
@@ -34,29 +35,28 @@ def show_inspection(found: Inspection, console: Console, *, verbose: int = 0) ->
     pinned = [row for row in found.layers if row.status == "pinned"]
     parts += left_alone(pinned, f"{len(pinned)} of {plural(len(found.layers), 'layer')} cannot be pruned")
     if found.planned:
-        parts.append(_planned(found))
+        parts += _planned(found, room, chars)
     else:
         parts.append(Text("--ratio 0.4 adds what pruning would leave of each group", "bright_black"))
     emit(console, parts)
 
 
 def _headline(found: Inspection, chars: Signs) -> Text:
-    source, totals = found.source, found.totals
-    path = source["path"]
-    opsets = " ".join(
-        f"{'' if domain == 'ai.onnx' else domain + ' '}{version}"
+    source, figures = found.source, found.totals
+    opsets = ", ".join(
+        f"{'' if domain == 'ai.onnx' else f'{domain} '}{version}"
         for domain, version in source["opset"].items()
     )
-    facts = [f"opset {opsets}", f"IR {source['ir_version']}", source["producer"] or "unknown producer"]
-    sizes = [size(totals["bytes"]), f"{count(totals['params'])} parameters", f"{count(totals['macs'])} MACs"]
-    groups = (
-        f"{plural(len(found.groups), 'group')} of coupled channels, {len(found.prunable)} of them prunable"
-    )
-    return Text.assemble(
-        ("model in memory" if path is None else printable(path), "bold"),
-        ("\n" + f" {chars.dot} ".join(map(printable, [*facts, *sizes])), "bright_black"),
-        f"\n{plural(len(found.layers), 'layer')}, {groups}",
-    )
+    lines = [
+        [f"opset {opsets}", f"IR {source['ir_version']}", source["producer"] or "unknown producer"],
+        [size(figures["bytes"]), f"{count(figures['params'])} parameters", f"{count(figures['macs'])} MACs"],
+        [plural(len(found.layers), "layer"), f"{plural(len(found.groups), 'group')} of coupled channels"],
+    ]
+    lines[-1].append(f"{len(found.prunable)} prunable")
+    text = Text("model in memory" if source["path"] is None else printable(source["path"]), "bold")
+    for line in lines:
+        text.append("\n" + f" {chars.dot} ".join(map(printable, line)), "not bold bright_black")
+    return text
 
 
 def _groups(found: Inspection, names: dict[str, str], room: int, chars: Signs) -> Table:
@@ -117,12 +117,7 @@ def _channels(row: GroupRow, chars: Signs) -> str:
     return f"{row.group.size} {chars.arrow} {row.kept}"
 
 
-def _planned(found: Inspection) -> Text:
-    (option, amount), *_ = found.settings["target"].items()
-    after, before = found.planned, found.totals
-    figures = (
-        f"{count(after['params'])} parameters ({percent(share(before['params'], after['params']))})",
-        f"{count(after['macs'])} MACs ({percent(share(before['macs'], after['macs']))})",
-        f"{size(after['bytes'])} ({percent(share(before['bytes'], after['bytes']))})",
-    )
-    return Text.assemble((f"--{option} {amount}", "bold"), " would leave ", ", ".join(figures))
+def _planned(found: Inspection, room: int, chars: Signs) -> list[RenderableType]:
+    """What the plan would leave."""
+    figures = {name: (found.totals[name], after) for name, after in found.planned.items()}
+    return [Text(f"{target_text(found.settings)} would leave", "bold"), totals(figures, room, chars)]

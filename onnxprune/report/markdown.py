@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from onnxprune.report.document import Report
+from onnxprune.report.document import Report, target_text
 from onnxprune.report.figures import count, factor, percent, printable, share, size
+from onnxprune.report.rows import label
 
 FIGURES = (
     ("Parameters", "params", count),
@@ -20,7 +22,7 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 def markdown(report: Report) -> str:
     """The whole report, every layer included, but for the single indices of the cuts."""
     parts = [
-        f"# {_source(report)}, pruned",
+        f"# {_source(report)} pruned",
         _settings(report),
         _totals(report),
         "## Outcome\n\n" + "\n".join(f"- {line}" for line in _outcome(report)),
@@ -37,13 +39,12 @@ def escaped(text: object) -> str:
 
 def _source(report: Report) -> str:
     path = report.source["path"]
-    return escaped(path) if path else "A model in memory"
+    return escaped(Path(path).name) if path else "A model in memory"
 
 
 def _settings(report: Report) -> str:
     own = report.settings
-    (option, amount), *_ = own["target"].items()
-    said = [f"`--{option} {amount}`", f"criterion {own['criterion']['name']}", f"{own['scope']} scope"]
+    said = [f"`{target_text(own)}`", f"criterion {own['criterion']['name']}", f"{own['scope']} scope"]
     said.append(f"aligned to {own['grid']}" if own["grid"] > 1 else "not aligned")
     said.append(f"seed {own['seed']}")
     return f"onnxprune {own['version']}: " + ", ".join(said) + "."
@@ -85,7 +86,7 @@ def _outcome(report: Report) -> Iterator[str]:
 def _layers(report: Report) -> str:
     rows = (
         (
-            escaped(row.name),
+            escaped(label(row)),
             escaped(row.op),
             str(row.channels[0]),
             str(row.channels[1]),

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprune.report.document import LayerRow, Report
+from onnxprune.report.document import Change, LayerRow, Report, target_text
 from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size
 from onnxprune.report.rows import SCREEN, Line, label, listing
 from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
@@ -36,7 +36,7 @@ def show(
     """
     chars = signs(console)
     room = width(console) - INDENT
-    parts: list[RenderableType] = [headline(report, chars), totals(report, room, chars)]
+    parts: list[RenderableType] = [headline(report, chars), totals(report.totals, room, chars)]
     if report.layers:
         parts.append(layers(report, room, chars, None if verbose else SCREEN))
         alone = [row for row in report.layers if row.status != "pruned"]
@@ -48,8 +48,7 @@ def headline(report: Report, chars: Signs) -> Text:
     """The model and what was asked for."""
     path = report.source["path"]
     settings = report.settings
-    (option, amount), *_ = settings["target"].items()
-    asked = [f"--{option} {amount}", settings["criterion"]["name"], f"{settings['scope']} scope"]
+    asked = [target_text(settings), settings["criterion"]["name"], f"{settings['scope']} scope"]
     if settings["scoring"] != "independent":
         asked.append(f"{settings['scoring']} scoring")
     grid = settings["grid"]
@@ -58,16 +57,16 @@ def headline(report: Report, chars: Signs) -> Text:
     return Text.assemble((name, "bold"), "\n", (f" {chars.dot} ".join(map(printable, asked)), "bright_black"))
 
 
-def totals(report: Report, room: int, chars: Signs) -> Table:
-    """The figures before and after, with what is left of each."""
+def totals(figures: Mapping[str, Change], room: int, chars: Signs) -> Table:
+    """Figures before and after, with what is left of each."""
     table = grid("left", "right", "right", "right", "left", "left")
     table.add_row("", *(Text(head, "bright_black") for head in ("before", "after", "left")))
     cells = 24 if room >= _WIDE else 14
-    for name, (label, spell) in FIGURES.items():
-        before, after = report.totals[name]
+    for name in filter(figures.__contains__, FIGURES):
+        (head, spell), (before, after) = FIGURES[name], figures[name]
         left = share(before, after)
         table.add_row(
-            label,
+            head,
             spell(before),
             Text(spell(after), "bold"),
             percent(left),

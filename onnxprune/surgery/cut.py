@@ -96,6 +96,8 @@ def _take(values: Array, kept: Kept) -> Array:
 
 def _common(source: Constant, all_kept: list[Kept]) -> Kept:
     """What every reader lost: the union of what is kept."""
+    if len(all_kept) == 1:
+        return all_kept[0]
     found: list[Indices | None] = []
     for k in range(len(source.shape)):
         own = [kept[k] for kept in all_kept]

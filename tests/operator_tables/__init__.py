@@ -8,14 +8,24 @@ from operator_tables import (
     elementwise,
     movement,
     normalisation,
+    quantised,
     recurrent,
+    resampling,
     shapes,
     weights,
 )
 
-CASES = [
-    one
-    for table in (elementwise, contraction, normalisation, movement, shapes, weights, recurrent, control)
-    for many in table.CASES
-    for one in many
-]
+TABLES = (
+    elementwise,
+    contraction,
+    normalisation,
+    movement,
+    resampling,
+    shapes,
+    weights,
+    quantised,
+    recurrent,
+    control,
+)
+
+CASES = [one for table in TABLES for many in table.CASES for one in many]

@@ -15,7 +15,8 @@ ZERO_TO_ZERO = (
 ZERO_TO_OTHER = ["Acos", "Acosh", "Cos", "Cosh", "Exp", "HardSigmoid", "Not", "Sigmoid", "Softplus"]
 ZERO_TO_INFINITY = ["Log", "Reciprocal"]
 COMPARISONS = (
-    "And BitShift BitwiseAnd BitwiseOr BitwiseXor Equal Greater GreaterOrEqual Less LessOrEqual Max Min Or Xor"
+    "And BitShift BitwiseAnd BitwiseOr BitwiseXor Equal Greater GreaterOrEqual Less LessOrEqual Max Min Or "
+    "Xor"
 ).split()
 
 
