@@ -11,7 +11,7 @@ import numpy as np
 
 from onnxprune.api.settings import Job
 from onnxprune.coupling import Coupling, Structure, couple
-from onnxprune.criteria import Criterion, Scores, known, rescorer, score_groups
+from onnxprune.criteria import Criterion, known, rescorer, score_groups
 from onnxprune.errors import InputError, OnnxPruneError, UsageError
 from onnxprune.model import Model
 from onnxprune.model.naming import quoted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,12 @@ from onnxprune.plan import (
     scope,
 )
 
-TARGETS = {"ratio": parse_ratio, "macs": parse_macs, "params": parse_params, "size": parse_size}
+TARGETS: Mapping[str, Callable[[str | float], Target]] = {
+    "ratio": parse_ratio,
+    "macs": parse_macs,
+    "params": parse_params,
+    "size": parse_size,
+}
 """What can be asked for, and how it is read; exactly one is given."""
 
 SCORINGS = {"independent": False, "greedy": True}

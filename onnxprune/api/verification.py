@@ -16,6 +16,7 @@ from onnxprune.model.load import Source
 from onnxprune.report import Claims, Report, claims, read_claims
 
 if TYPE_CHECKING:
+    from onnxprune.surgery import Cuts
     from onnxprune.verify import Verification
 
 
@@ -96,7 +97,7 @@ def verify_report(
         if said and found != said
     )
     step("verifying")
-    cuts = {} if stated.lossless else stated.cuts
+    cuts: Cuts = {} if stated.lossless else stated.cuts
     try:
         found = recheck(before, after, cuts, exact=stated.exact, seed=seed, threads=threads)
     except VerificationError as exc:

@@ -24,7 +24,7 @@ def flat(verb: Verb) -> Verb:
         TypeError: two groups of one verb have a field of the same name.
     """
     hints = get_type_hints(verb, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(verb).parameters.items():
         spread = _fields(groups[name]) if name in groups else [parameter.replace(annotation=hints[name])]

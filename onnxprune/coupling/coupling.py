@@ -11,6 +11,7 @@ import numpy.typing as npt
 from onnxprune.coupling.engine import Engine
 from onnxprune.coupling.groups import Indices, Structure
 from onnxprune.coupling.labels import PINNED, Axis
+from onnxprune.coupling.partners import Granularity
 from onnxprune.coupling.structure import UnitMap, build_structure
 from onnxprune.model.model import Model
 from onnxprune.model.trace import TracePair, trace_pair
@@ -76,10 +77,17 @@ class Coupling:
         return Survivors(gone)
 
 
-def couple(model: Model) -> Coupling:
-    """Find out which channels of a model can only be removed together."""
+def couple(model: Model, *, granularity: Granularity = "inner") -> Coupling:
+    """Find out which channels of a model can only be removed together.
+
+    Args:
+        model: the model; it is only read.
+        granularity: where an axis is made of two factors, which one is offered for pruning:
+            ``inner`` takes dimensions within attention heads and channels within convolution groups,
+            ``outer`` whole heads and whole groups.
+    """
     traces = trace_pair(model)
     engine = Engine(model, traces)
     engine.run()
-    units, structure = build_structure(engine)
+    units, structure = build_structure(engine, granularity)
     return Coupling(model, traces, engine, units, structure)

@@ -11,7 +11,7 @@ from onnxprune.coupling.costs import build_sizes
 from onnxprune.coupling.engine import Engine, FoundLayer
 from onnxprune.coupling.groups import Group, Guard, Layer, Role, Slice, Structure
 from onnxprune.coupling.labels import PINNED, Axis, Labels
-from onnxprune.coupling.partners import hold_partners
+from onnxprune.coupling.partners import Granularity, hold_partners
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,16 @@ class UnitMap:
         return self.known[key]
 
 
-def build_structure(engine: Engine) -> tuple[UnitMap, Structure]:
+def build_structure(engine: Engine, granularity: Granularity = "inner") -> tuple[UnitMap, Structure]:
     """Groups, layers, costs and guards of a visited graph."""
-    builder = _Builder(engine)
+    builder = _Builder(engine, granularity)
     return builder.units, builder.structure()
 
 
 class _Builder:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, granularity: Granularity) -> None:
         self.engine = engine
+        self.granularity: Granularity = granularity
         self.labels = engine.labels
         canonical = self.labels.canonical()
         used = [axis for axes in engine.uses.values() for axis in axes]
@@ -85,9 +86,8 @@ class _Builder:
         statistic = self._touched([a for axes in self.engine.statistics.values() for a in axes])
         unfoldable = self._touched(self.engine.unfoldable) | statistic
         steps = self._steps()
-        held = hold_partners(
-            [self.group_of[list(m)].tolist() for m in self.members.values()], self.leaves, statistic
-        )
+        products = [self.group_of[list(members)].tolist() for members in self.members.values()]
+        held = hold_partners(products, self.leaves, statistic, self.granularity)
         groups = tuple(
             Group(
                 name=name,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from onnxprune.surgery import Cuts
 
 SCHEMA = 1
 """Raised when a reader of older reports could misread a newer one."""
 
 Change = tuple[int, int]
 """A figure before and after."""
-
-Cuts = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Constant of the source -> axis -> ``{"size": n, "kept": [...]}``."""
 
 Status = Literal["pruned", "kept", "pinned"]
 

@@ -107,7 +107,9 @@ def _members(row: GroupRow, found: Inspection, names: dict[str, str], chars: Sig
     for member in row.group.slices:
         text.append(f"\n  {member.role.value:<6}  ", "cyan")
         text.append(f"{printable(member.constant)} axis {member.axis} ({len(member.units)})")
-        text.append(f"  {names.get(member.layer, printable(member.layer))}", "bright_black")
+        layer = names.get(member.layer, printable(member.layer))
+        if layer != printable(member.constant):
+            text.append(f"  {layer}", "bright_black")
     return text
 
 

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onnxprune.errors import InputError
-from onnxprune.report.document import SCHEMA, Cuts
+from onnxprune.report.document import SCHEMA
 from onnxprune.report.figures import printable
+
+if TYPE_CHECKING:
+    from onnxprune.surgery import Cuts
 
 _DEEP = frozenset({"layers", "cuts", "groups", "totals", "settings", "source", "output", "planned"})
 """Keys whose entries get a line each; anything else is one line."""
@@ -80,24 +83,22 @@ def claims(data: object, where: str = "The report") -> Claims:
             hint="Use the version of onnxprune that wrote it.",
         )
     cuts = data.get("cuts")
-    if not isinstance(cuts, Mapping):
+    if not isinstance(cuts, dict):
         raise InputError(f"{where} has no cuts.", hint="It may have been edited or cut short.")
-    settings, output = (data.get(key) for key in ("settings", "output"))
-    repaired = isinstance(settings, Mapping) and settings.get("repair", "none") != "none"
-    flushed = isinstance(output, Mapping) and bool(output.get("flushed"))
+    repair = _entry(data, "settings", "repair") or "none"
     return Claims(
         cuts=cuts,
-        source=_digest(data, "source"),
-        output=_digest(data, "output"),
-        lossless=repaired and settings["repair"] == "merge",
-        exact=not repaired and not flushed,
+        source=str(_entry(data, "source", "sha256") or ""),
+        output=str(_entry(data, "output", "sha256") or ""),
+        lossless=repair == "merge",
+        exact=repair == "none" and not _entry(data, "output", "flushed"),
     )
 
 
-def _digest(data: Mapping[str, Any], side: str) -> str:
-    found = data.get(side)
-    text = found.get("sha256") if isinstance(found, Mapping) else None
-    return text if isinstance(text, str) else ""
+def _entry(data: Mapping[str, Any], part: str, name: str) -> Any:
+    """An entry of one part of a report, None where either is missing."""
+    found = data.get(part)
+    return found.get(name) if isinstance(found, Mapping) else None
 
 
 def _value(key: str, value: Any) -> str:

@@ -52,11 +52,9 @@ def _settings(report: Report) -> str:
 
 def _totals(report: Report) -> str:
     rows = []
-    for label, name, spell in FIGURES:
+    for head, name, spell in FIGURES:
         before, after = report.totals[name]
-        rows.append(
-            (label, spell(before), spell(after), percent(share(before, after)), factor(before, after))
-        )
+        rows.append((head, spell(before), spell(after), percent(share(before, after)), factor(before, after)))
     return _table(("", "before", "after", "left", ""), rows, "lrrrl")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from onnxprune.coupling import Coupling
-from onnxprune.coupling.coupling import Survivors
 from onnxprune.coupling.costs import WEIGHTS
+from onnxprune.coupling.coupling import Survivors
 from onnxprune.coupling.labels import Axis
 from onnxprune.model import Constants, Model, stream, wire
 from onnxprune.report.document import Change

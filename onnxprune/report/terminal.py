@@ -18,6 +18,7 @@ FIGURES = {"params": ("parameters", count), "macs": ("MACs", count), "bytes": ("
 FIGURES["filters"] = ("filters", count)
 """How each total is called and written."""
 
+MASKED = "the masked source"
 _NAMES_SHOWN = 4
 _WIDE = 100
 
@@ -114,8 +115,9 @@ def left_alone(rows: Sequence[LayerRow], head: str) -> list[RenderableType]:
 def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Table:
     """Verification, files, warnings, and what to do next."""
     table = _notes()
+    against = "the source" if report.settings["repair"] == "merge" else MASKED
     for found in report.verification.values():
-        table.add_row(*_verification(found, chars))
+        table.add_row(*_verification(found, chars, against))
     path, nbytes = report.output["path"], report.output["bytes"]
     if report.output["written"]:
         table.add_row(Text(f"{chars.good} written", "green"), f"{printable(path)} ({size(nbytes)})")
@@ -133,13 +135,13 @@ def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Ta
     return table
 
 
-def _verification(found: Mapping[str, Any], chars: Signs) -> tuple[Text, str]:
+def _verification(found: Mapping[str, Any], chars: Signs, against: str) -> tuple[Text, str]:
     if not found["checked"]:
         return Text(f"{chars.dash} not verified", "yellow"), printable(found["reason"])
     error, tolerance, samples = found["max_relative_error"], found["tolerance"], found["samples"]
     inputs = plural(samples, "random input")
     if found["passed"]:
-        text = f"equals the masked source on {inputs}: error {error:.1e}, allowed {tolerance:.0e}"
+        text = f"equals {against} on {inputs}: error {error:.1g}, allowed {tolerance:.0g}"
         return Text(f"{chars.good} verified", "green"), text
     return Text(f"{chars.bad} wrong", "bold red"), printable(found["reason"])
 
@@ -180,7 +182,7 @@ def show_verification(result: Mapping[str, Any], console: Console) -> None:
     chars = signs(console)
     table = _notes()
     for found in result["verification"].values():
-        table.add_row(*_verification(found, chars))
+        table.add_row(*_verification(found, chars, MASKED))
     table.add_row(
         f"{chars.dash} cuts", f"{plural(result['tensors'], 'tensor')} of the source, as the report says"
     )

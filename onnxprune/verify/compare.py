@@ -75,7 +75,7 @@ def _distance(p: Array, q: Array) -> float:
     if not p.size:
         return 0.0
     whole = p.dtype.kind in "iub"
-    differ = float(np.count_nonzero(p != q)) / p.size if whole else 1.0
+    differ = float(np.count_nonzero(p != q)) / p.size if whole else inf
     p, q = p.astype(np.float64), q.astype(np.float64)
     finite = np.isfinite(p)
     if not np.array_equal(finite, np.isfinite(q)):
