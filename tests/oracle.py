@@ -171,19 +171,24 @@ def kept_positions(x: np.ndarray, y: np.ndarray, axes: Sequence[int]) -> np.ndar
     flat, short = (
         v.transpose(order).reshape(batch, int(np.prod([v.shape[a] for a in rows])), -1) for v in (x, y)
     )
-    mask = _kept_columns(flat.reshape(-1, 1, flat.shape[2]), short.reshape(-1, 1, short.shape[2]))
-    mask = (
-        _kept_columns(flat, short) if mask is None else mask
-    )  # each row (group) may keep channels of its own
-    if mask is None:
-        return None
-    return np.broadcast_to(mask, flat.shape).reshape([x.shape[a] for a in order]).transpose(np.argsort(order))
+    alike = flat.reshape(-1, 1, flat.shape[2]), short.reshape(-1, 1, short.shape[2])
+    tries = ((a, b, near) for near in (1e-5, 3e-4) for a, b in (alike, (flat, short)))
+    for (
+        a,
+        b,
+        near,
+    ) in tries:  # all rows keep the same channels, or each (group) its own; rounding may have grown
+        mask = _kept_columns(a, b, near)
+        if mask is not None:
+            shape = [x.shape[a] for a in order]
+            return np.broadcast_to(mask, flat.shape).reshape(shape).transpose(np.argsort(order))
+    return None
 
 
-def _kept_columns(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+def _kept_columns(x: np.ndarray, y: np.ndarray, tolerance: float) -> np.ndarray | None:
     """Where y, shape (batch, rows, m), is found in x, shape (batch, rows, n): a mask (1, rows, n), or None."""
     rows, last = np.arange(x.shape[1]), y.shape[2]
-    close = 1e-5 * max(np.abs(x).max(), 1e-12)
+    close = tolerance * max(np.abs(x).max(), 1e-12)
     place, mask = np.zeros(x.shape[1], np.int64), np.zeros((1, *x.shape[1:]), bool)
     for k in range(x.shape[2]):
         want = y[:, rows, np.minimum(place, last - 1)]

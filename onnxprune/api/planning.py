@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxprune.api.settings import Job
 from onnxprune.coupling import Coupling, Structure, couple
+from onnxprune.coupling.groups import Role
 from onnxprune.criteria import Criterion, known, rescorer, score_groups
 from onnxprune.errors import InputError, OnnxPruneError, UsageError
 from onnxprune.model import Model
@@ -50,8 +51,10 @@ def open_model(model: Model, step: Step) -> Coupling:
     """
     step("coupling channels")
     coupling = couple(model)
-    groups = coupling.structure.groups
-    check_finite(model.constants, dict.fromkeys(s.constant for group in groups for s in group.slices))
+    ranked = dict.fromkeys(
+        s.constant for group in coupling.structure.groups for s in group.slices if s.role is not Role.OTHER
+    )  # constants of other kinds, such as masks, may rightly be infinite
+    check_finite(model.constants, ranked)
     return coupling
 
 

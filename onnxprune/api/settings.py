@@ -180,6 +180,11 @@ def output_path(source: Path | None) -> Path | None:
 
 def _target(settings: Settings) -> Target:
     given = {name: value for name in TARGETS if (value := getattr(settings, name)) is not None}
+    if not given and settings.layer_ratios:
+        raise UsageError(
+            "--layer-ratio sets single layers, but what happens to the others is missing.",
+            hint="Add --ratio 0 to leave them alone, or another target for them.",
+        )
     if not given:
         raise UsageError(
             "How much to prune is missing.",

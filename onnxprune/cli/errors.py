@@ -46,7 +46,7 @@ def problem(error: BaseException) -> Problem:
     if isinstance(error, _USAGE_ERRORS):
         return Problem(_usage_message(error), "'onnxprune --help' lists all options with examples.")
     if isinstance(error, KeyboardInterrupt):
-        return Problem("Interrupted.", code=INTERRUPTED)
+        return Problem("interrupted.", code=INTERRUPTED)
     if isinstance(error, MemoryError):
         return Problem(
             "There is not enough memory for this model.",
@@ -81,9 +81,7 @@ def tell(error: BaseException, *, as_json: bool, verbose: bool) -> int:
     from onnxprune.report.figures import printable
 
     console = Console(stderr=True, highlight=False)
-    word = "interrupted" if found.code == INTERRUPTED else "error"
-    message = "nothing was written" if found.code == INTERRUPTED else printable(found.message)
-    console.print(Text.assemble((f"{word}: ", "bold red"), message), soft_wrap=True)
+    console.print(Text.assemble(("error: ", "bold red"), printable(found.message)), soft_wrap=True)
     if found.hint:
         console.print(Text.assemble(("hint: ", "bold cyan"), printable(found.hint)), soft_wrap=True)
     return found.code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,12 +74,15 @@ def _write_reports(result: PruneResult, paths: Sequence[Path]) -> None:
 
 
 def _show(report: Report, output: OutputOptions) -> None:
+    from onnxprune.report.figures import printable
+
     if output.json:
         from onnxprune.report import dumps
 
         deliver(dumps(report.to_dict()))
         return
     if output.quiet:
+        sys.stderr.writelines(f"missed: {printable(text)}\n" for text in report.missed)
         return
     from rich.console import Console
 

@@ -118,6 +118,11 @@ class Site:
             raise Unfollowable(f"the {attribute} of {self.node.op_type} are computed from data")
         return [int(v) for v in value.reshape(-1)]
 
+    def pin_dynamic(self, axis: Axis, output: int, k: int) -> None:
+        """Pin an axis whose length the fix-up could not state as a number."""
+        if not self.engine.is_static(self.node.output[output], k):
+            self.labels.pin(axis, "its length is dynamic")
+
     # facts
 
     def layer(self, weight: int, *, out: Axis, inner: Axis | None = None) -> None:

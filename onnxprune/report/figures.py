@@ -49,13 +49,16 @@ def printable(text: object) -> str:
 
 
 def shortened(text: str, width: int) -> str:
-    """A name cut in its middle: exporters put what tells layers apart at both ends."""
+    """A name cut at its head: what tells layers apart stands at the end."""
     if len(text) <= width:
         return text
-    if width < 4:
-        return text[:width]
-    tail = (width - 1) * 3 // 5
-    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+    return f"…{text[len(text) - width + 1 :]}" if width > 1 else text[:width]
+
+
+def tiny(value: float) -> str:
+    """A small error in one digit, such as 3e-7."""
+    mantissa, _, exponent = f"{value:.0e}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if value and exponent else "0"
 
 
 def _scaled(value: float, unit: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from onnxprune.report.document import Report, target_text
-from onnxprune.report.figures import count, factor, percent, printable, share, size
+from onnxprune.report.figures import count, factor, percent, printable, share, size, tiny
 from onnxprune.report.rows import label
 
 FIGURES = (
@@ -63,8 +63,8 @@ def _outcome(report: Report) -> Iterator[str]:
         name = method.replace("_", " ")
         if found["passed"]:
             yield (
-                f"Verified: {name}, largest relative error {found['max_relative_error']:.1e} of "
-                f"{found['tolerance']:.0e} allowed, on {found['samples']} random inputs."
+                f"Verified: {name}, relative error {tiny(found['max_relative_error'])}, "
+                f"{tiny(found['tolerance'])} allowed, on {found['samples']} random inputs."
             )
         else:
             yield f"**Not verified**: {name}: {escaped(found['reason'])}"

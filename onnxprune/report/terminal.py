@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onnxprune.report.document import Change, LayerRow, Report, target_text
-from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size
+from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size, tiny
 from onnxprune.report.rows import SCREEN, Line, label, listing
 from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
 
@@ -141,7 +141,7 @@ def _verification(found: Mapping[str, Any], chars: Signs, against: str) -> tuple
     error, tolerance, samples = found["max_relative_error"], found["tolerance"], found["samples"]
     inputs = plural(samples, "random input")
     if found["passed"]:
-        text = f"equals {against} on {inputs}: error {error:.1g}, allowed {tolerance:.0g}"
+        text = f"equals {against} on {inputs}: error {tiny(error)}, {tiny(tolerance)} allowed"
         return Text(f"{chars.good} verified", "green"), text
     return Text(f"{chars.bad} wrong", "bold red"), printable(found["reason"])
 

@@ -44,7 +44,7 @@ class Program:
         graph = self.proto.graph
         self._names = set(_names(graph)) | {value.name for value in graph.input}
         self._names |= {tensor.name for tensor in graph.initializer}
-        self._inputs = {value.name for value in graph.input}
+        self._inputs = {value.name: value for value in graph.input}
 
     def fresh(self, wanted: str) -> str:
         """A name that no value has."""
@@ -65,15 +65,15 @@ class Program:
         self.weights[name] = constant
         if name not in self._inputs:
             value = helper.make_tensor_value_info(name, constant.data_type, constant.shape)
-            self.proto.graph.input.append(value)
+            self._inputs[name] = self.proto.graph.input.add()
+            self._inputs[name].CopyFrom(value)
 
     def renamed(self, name: str, wanted: str) -> str:
         """Let a weight come in under another name, so that a node can make the old one; returns it."""
         new = self.fresh(wanted)
         self.weights[new] = self.weights.pop(name)
-        for value in self.proto.graph.input:
-            if value.name == name:
-                value.name = new
+        self._inputs[new] = self._inputs.pop(name)
+        self._inputs[new].name = new
         return new
 
     def node(self, op: str, inputs: list[str], output: str, **attributes: int) -> NodeProto:

@@ -215,4 +215,35 @@ CASES = [
         weight=("wq", 1),
         pinned="*",
     ),
+    # products of activations that a mask does not bring to zero
+    case(
+        "matmul-gram-of-sigmoid",
+        "s = Sigmoid(x) a = Transpose<perm=[0,2,1]>(s) y = MatMul(s, a)",
+        x="tokens",
+        head="matmul",
+        pinned="*",
+    ),
+    case(
+        "matmul-linear-attention",
+        "p = Elu(x) q = Add(p, one) r = Elu(z) k = Add(r, one) t = Transpose<perm=[0,2,1]>(k)"
+        " a = MatMul(q, t) y = MatMul(a, z)",
+        x="tokens",
+        one=F(1),
+        pinned="*",
+    ),
+    case(
+        "matmul-gram-after-norm",
+        "s = LayerNormalization(x, g, h) a = Transpose<perm=[0,2,1]>(s) y = MatMul(s, a)",
+        x="tokens",
+        opset=17,
+        g=(12,),
+        h=(12,),
+        head="matmul",
+    ),
+    case(
+        "conv-depthwise-of-sigmoid",
+        "s = Sigmoid(x) a = Conv<group=12>(s, w) y = Conv(a, v)",
+        w=(12, 1, 3, 3),
+        v=(4, 12, 1, 1),
+    ),
 ]

@@ -151,4 +151,15 @@ CASES = [
     case("cum-sum-space", "y = CumSum(x, axis)", opset=(11, 14), axis=np.int64(2)),
     case("trilu-space", "y = Trilu(x)", opset=14),
     case("trilu-channels", "y = Trilu(x)", opset=14, x="tokens", pinned="Trilu"),
+    # sums over channels that a mask does not bring to zero
+    case("reduce-l2-of-sigmoid", "s = Sigmoid(x) a = ReduceL2<axes=[1]>(s) y = Div(x, a)", pinned="*"),
+    case("reduce-l1-of-exp", "s = Exp(x) a = ReduceL1<axes=[1]>(s) y = Div(s, a)", pinned="*"),
+    case(
+        "reduce-sum-square-of-biased",
+        "s = Add(x, one) a = ReduceSumSquare<axes=[1]>(s) y = Div(x, a)",
+        one=F(1),
+        pinned="*",
+    ),
+    case("softmax-by-parts", "s = Exp(x) a = ReduceSum(s, axes) y = Div(s, a)", axes=[1], pinned="*"),
+    case("reduce-max-of-relu-channels", "s = Relu(x) a = ReduceMax<axes=[1]>(s) y = Mul(x, a)", pinned="*"),
 ]

@@ -150,4 +150,5 @@ CASES = [
     case("lrn", "y = LRN<size=3>(x)", opset=(7, 13), pinned="LRN"),
     case("lp-norm-channels", "y = LpNormalization<axis=1>(x)", pinned="*"),
     case("lp-norm-space", "y = LpNormalization<axis=3>(x)"),
+    case("lp-norm-of-sigmoid", "s = Sigmoid(x) y = LpNormalization<axis=1>(s)", pinned="*"),
 ]

@@ -113,4 +113,20 @@ CASES = [
         u=np.int8(0),
         pinned="*",
     ),
+    case(
+        "dynamic-quantise-of-sigmoid",
+        "e = Sigmoid(x) a, s, p = DynamicQuantizeLinear(e) y = DequantizeLinear(a, s, p)",
+        pinned="*",
+    ),
+    case(
+        "dynamic-quantise-of-negative",
+        "e = Exp(x) f = Neg(e) a, s, p = DynamicQuantizeLinear(f) y = DequantizeLinear(a, s, p)",
+        pinned="*",
+    ),
+    case(
+        "dynamic-quantise-of-reciprocal",
+        "e = Abs(x) f = Add(e, c) g = Reciprocal(f) a, s, p = DynamicQuantizeLinear(g) y = DequantizeLinear(a, s, p)",
+        c=F(0.001),
+        pinned="*",
+    ),
 ]

@@ -44,6 +44,7 @@ def split(site: Site) -> list[Axes]:
     for i in range(len(site.node.output)):
         length = site.out_shape(i)[axis]
         piece = _part(site, data[axis], data[axis][start : start + length])
+        site.pin_dynamic(piece, i, axis)
         outputs.append([*data[:axis], piece, *data[axis + 1 :]])
         start += length
     return outputs

@@ -45,6 +45,7 @@ def expand(site: Site) -> list[Axes]:
     for k, n in enumerate(shape):
         position = k - len(shape) + len(data)
         if position >= 0 and len(data[position]) == n:
+            site.pin_dynamic(data[position], 0, k)
             result.append(data[position])
         elif site.engine.is_static(site.node.output[0], k):
             result.append(site.labels.fresh(n))

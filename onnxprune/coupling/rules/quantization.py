@@ -27,5 +27,8 @@ def scale_per_channel(site: Site) -> list[Axes]:
 
 @RULES.add("DynamicQuantizeLinear", clean=as_first)
 def dynamic_scale(site: Site) -> list[Axes]:
-    """The range always includes zero, so masked channels do not move it."""
+    """One range for all elements; it always includes zero, so channels masked to zero do not move it."""
+    if not site.clean(0):
+        for axis in site.axes(0):
+            site.labels.pin(axis, "DynamicQuantizeLinear takes its range over it")
     return [list(site.axes(0)), [], []]

@@ -65,40 +65,55 @@ def _fix_reshape(site: Site, editor: Editor) -> None:
     """New target dims.
 
     1. A dim that is computed as -1, or copied by 0 from an input dim that ends up equal, stays.
-    2. A cut dim becomes the number of indices left.
-    3. A dim that depends on one symbolic size becomes -1, when nothing else is.
-    4. Other computed dims stay computed.
+    2. A cut dim of static length becomes the number of indices left.
+    3. A cut dim of dynamic length becomes -1; the dim that was -1 then gets its number.
+    4. A lone dim that depends on symbolic sizes becomes -1 where nothing else is.
+    5. Other computed dims stay computed.
     """
-    out = site.engine.axes[site.node.output[0]]
-    if not any(editor.is_cut(axis) for axis in [*out, *site.axes(0)]):
+    name, out, source = site.node.output[0], site.engine.axes[site.node.output[0]], site.axes(0)
+    if not any(editor.is_cut(axis) for axis in [*out, *source]):
         return
     target = _target(site)
-    source = site.axes(0)
     copies = not site.attribute("allowzero", 0)
     entries: dict[int, int] = {}
     for k, (old, axis) in enumerate(zip(target, out, strict=True)):
         copied = old == 0 and copies and k < len(source) and editor.count(source[k]) == editor.count(axis)
         if old != -1 and not copied and (editor.is_cut(axis) or old == 0):
-            entries[k] = editor.count(axis)
-    if site.attribute("shape") is not None or -1 in target:
+            entries[k] = editor.count(axis) if site.engine.is_static(name, k) else -1
+    if -1 in entries.values():
+        entries.update({k: editor.count(out[k]) for k, old in enumerate(target) if old == -1})
+    if not entries or site.attribute("shape") is not None:
         editor.set_entries("shape", 1, entries)
         return
     same = editor.same(site.node.input[1]).reshape(-1)
+    new = [entries.get(k, old) for k, old in enumerate(target)]
     dynamic = [k for k in range(len(target)) if not same[k] and k not in entries]
-    if entries and len(dynamic) == 1:
-        editor.set_integers(
-            "shape", 1, [-1 if k in dynamic else entries.get(k, v) for k, v in enumerate(target)]
-        )
+    if len(dynamic) == 1 and -1 not in new:
+        editor.set_integers("shape", 1, [-1 if k in dynamic else n for k, n in enumerate(new)])
     else:
         editor.set_entries("shape", 1, entries)
+
+
+def _check_dynamic(site: Site, out: Axes) -> None:
+    """Only one dim can be left for the runtime to work out."""
+    name, target = site.node.output[0], _target(site)
+    open_dims = [
+        k
+        for k, axis in enumerate(out)
+        if not site.engine.is_static(name, k) and (target[k] == -1 or site.labels.is_free(axis))
+    ]
+    if len(open_dims) > 1 and any(site.labels.is_free(out[k]) for k in open_dims):
+        for k in open_dims:
+            site.labels.pin(out[k], "it is folded together with a dynamic size")
 
 
 @RULES.add("Reshape", clean=as_first, fix=_fix_reshape)
 def reshape(site: Site) -> list[Axes]:
     """Row-major regrouping to the traced output shape."""
+    out = regroup(site.labels, site.axes(0), site.out_shape())
     if site.engine.free(site.axes(0)):
-        _target(site)
-    return [regroup(site.labels, site.axes(0), site.out_shape())]
+        _check_dynamic(site, out)
+    return [out]
 
 
 @RULES.add("Flatten", clean=as_first)

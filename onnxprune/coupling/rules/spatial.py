@@ -19,8 +19,9 @@ def _fix_resize(site: Site, editor: Editor) -> None:
 def resize(site: Site) -> list[Axes]:
     """Axes that keep their length pass through; the others are spatial."""
     result: Axes = []
-    for axis, n in zip(site.axes(0), site.out_shape(), strict=True):
+    for k, (axis, n) in enumerate(zip(site.axes(0), site.out_shape(), strict=True)):
         if len(axis) == n:
+            site.pin_dynamic(axis, 0, k)
             result.append(axis)
         else:
             site.labels.pin(axis, "it is resized")
