@@ -64,7 +64,7 @@ def prune(model: Path, output: Path, *options: str) -> tuple[Measured, dict[str,
 
 
 def exports(folder: Path, names: Sequence[str], variants: Sequence[str]) -> dict[str, Path]:
-    """For each network the first of the variants that the folder holds; absent networks are named on stderr."""
+    """For each network the first of the variants that the folder holds; absent ones are named on stderr."""
     found = {}
     for name in names:
         paths = [folder / f"{name}_{variant}.onnx" for variant in variants]

@@ -111,22 +111,13 @@ def main() -> None:
     arguments = parser.parse_args()
     found = exports(arguments.folder, arguments.models.split(","), VARIANTS)
     rows = [benchmark(name, path, arguments) for name, path in found.items()]
-    header = [
-        "network",
-        "GMACs",
-        "source, ms",
-        "GMACs",
-        "aligned, ms",
-        "faster",
-        "GMACs",
-        "`--align off`, ms",
-        "faster",
-    ]
+    header = ["network", "GMACs", "source, ms"]
+    header += ["GMACs", "aligned, ms", "faster", "GMACs", "`--align off`, ms", "faster"]
     write_page(
         "latency",
         "Latency",
-        f"Networks of torchvision at `--ratio {arguments.ratio}`, with channel counts aligned to what the processor "
-        "is fast at (the default) and without. ONNX Runtime, one thread, batch 1; median of "
+        f"Networks of torchvision at `--ratio {arguments.ratio}`, with channel counts aligned to what the "
+        "processor is fast at (the default) and without. ONNX Runtime, one thread, batch 1; median of "
         f"{arguments.rounds} runs in turns after {WARM_UP} to warm up, quartiles in brackets.",
         table(header, rows),
     )

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from harness import exports, measure, prune, table, write_page
@@ -23,8 +24,8 @@ from harness import exports, measure, prune, table, write_page
 MODELS = "resnet50,densenet121,vgg16_bn,vit_b_16"
 VARIANTS = ("dynamo_static", "ts_static", "ts_dyn")
 RATIO = 0.4
-OWN_STEPS = ("loading", "verifying", "writing")
-"""Steps that are no part of pruning proper; the others couple, score, plan and cut."""
+PROPER = ("coupling channels", "scoring channels", "planning", "cutting")
+"""The steps that are pruning itself; before them the file is loaded, after them verified and written."""
 
 Seconds = dict[str, float]
 
@@ -45,12 +46,14 @@ def prune_file(source: Path, target: Path) -> Seconds:
     from onnxprune.api import prune as prune_model
 
     marks: list[tuple[str, float]] = []
-    prune_model(
-        source, ratio=RATIO, output=target, progress=lambda step: marks.append((step, time.perf_counter()))
-    )
-    marks.append(("", time.perf_counter()))
+
+    def mark(step: str) -> None:
+        marks.append((step, time.perf_counter()))
+
+    prune_model(source, ratio=RATIO, output=target, progress=mark)
+    mark("")
     found: Seconds = defaultdict(float)
-    for (step, begin), (_, end) in zip(marks, marks[1:], strict=False):
+    for (step, begin), (_, end) in pairwise(marks):
         found[step] += end - begin
     return found
 
@@ -65,17 +68,11 @@ def one_round(source: Path) -> Seconds:
         whole, _ = prune(source, target, "--ratio", str(RATIO))
         found: Seconds = {"command": whole.seconds, "peak": whole.peak_bytes / source.stat().st_size}
         for kind in KINDS:
-            child = measure(
-                [sys.executable, __file__, "--child", kind, source, Path(folder) / f"{kind}.onnx"]
-            )
+            copy = Path(folder) / f"{kind}.onnx"
+            child = measure([sys.executable, __file__, "--child", kind, source, copy])
             found.update(json.loads(child.output))
-    found["proper"] = sum(found[step] for step in found if step[0].islower() and step in _steps(found))
+    found["proper"] = sum(found[step] for step in PROPER)
     return found
-
-
-def _steps(found: Seconds) -> list[str]:
-    others = {"command", "peak", "onnx.load", "onnx.save", *OWN_STEPS}
-    return [step for step in found if step not in others]
 
 
 def benchmark(name: str, source: Path, rounds: int) -> list[str]:
@@ -104,24 +101,17 @@ def main() -> None:
     arguments = parser.parse_args()
     found = exports(arguments.folder, arguments.models.split(","), VARIANTS)
     rows = [benchmark(name, path, arguments.rounds) for name, path in found.items()]
-    header = [
-        "network",
-        "file, MB",
-        "whole command, s",
-        "load",
-        "prune",
-        "verify",
-        "write",
-        "onnx load + save, s",
-    ]
+    header = ["network", "file, MB", "whole command, s", "load", "prune", "verify", "write"]
+    header += ["onnx.load + onnx.save, s", "prune / (load + save)", "peak / file"]
     write_page(
         "speed",
         "Speed of the pruner",
         f"`onnxprune MODEL --ratio {RATIO}`: seconds from the start of the process to its exit, imports and "
-        "verification included; then of the steps by themselves, *prune* being coupling, scoring, planning and "
-        "cutting. The last columns: `onnx.load` and `onnx.save` of the same file, *prune* relative to that, and the "
-        f"peak memory of the whole command in file sizes. Medians of {arguments.rounds} fresh processes.",
-        table([*header, "prune / (load + save)", "peak / file"], rows),
+        "verification included; then of the steps by themselves, *prune* being coupling, scoring, planning "
+        "and cutting. The last columns: `onnx.load` and `onnx.save` of the same file, *prune* relative to "
+        "that, and the peak memory of the whole command in file sizes. "
+        f"Medians of {arguments.rounds} fresh processes.",
+        table(header, rows),
     )
 
 

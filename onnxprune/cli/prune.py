@@ -44,12 +44,12 @@ def prune(
     from onnxprune.api import open_job, run
     from onnxprune.report.files import check_reports
 
-    job = open_job(settings(target, criterion, scope, checks))
     goal = output.output or model.with_name(f"{model.stem}.pruned.onnx")
     reports = output.report or []
-    check_reports(reports, (model, goal))
-    written = None if output.dry_run else goal
     with working(show=not (output.json or output.quiet), timed=output.verbose > 0) as step:
+        job = open_job(settings(target, criterion, scope, checks))
+        check_reports(reports, (model, goal))
+        written = None if output.dry_run else goal
         result = run(model, job, output=written, progress=step, must_cut=not output.dry_run)
         _write_reports(result, reports)
     _show(result.report, output)

@@ -102,7 +102,7 @@ class _Builder:
             )
             for g, name in enumerate(names)
         )
-        layers = tuple(self._layer(found, names) for found in self._distinct_layers())
+        layers = tuple(self._layer(found, groups) for found in self._distinct_layers())
         sizes = build_sizes(self.engine, self.units)
         return Structure(groups, layers, sizes, self._guards(groups))
 
@@ -159,19 +159,22 @@ class _Builder:
     def _distinct_layers(self) -> list[FoundLayer]:
         return list({found.site.index: found for found in reversed(self.engine.layers)}.values())[::-1]
 
-    def _layer(self, found: FoundLayer, names: list[str]) -> Layer:
-        canonical = self.units.canonical[found.out]
-        rows = self.units.rows(found.out)
-        pinned = bool((canonical == PINNED).any())
-        reasons = self.labels.reasons(found.out) if pinned else []
+    def _layer(self, found: FoundLayer, groups: tuple[Group, ...]) -> Layer:
+        own = [groups[g] for g in self.units.rows(found.out)]
         return Layer(
             name=found.site.name,
             op=found.site.node.op_type,
             weight=found.weight,
             channels=len(found.out),
-            groups=tuple(names[g] for g in rows),
-            reason=reasons[0] if reasons else ("it must stay whole" if pinned else ""),
+            groups=tuple(group.name for group in own),
+            reason=self._why_whole(found.out, own),
         )
+
+    def _why_whole(self, out: Axis, own: list[Group]) -> str:
+        """Why some filters must stay, or why none of the groups that they belong to can be cut."""
+        if (self.units.canonical[out] == PINNED).any():
+            return next(iter(self.labels.reasons(out)), "it is tied to an axis that stays whole")
+        return own[0].held if own and all(group.held for group in own) else ""
 
     def _guards(self, groups: tuple[Group, ...]) -> tuple[Guard, ...]:
         free = {g for g, group in enumerate(groups) if not group.held}

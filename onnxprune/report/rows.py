@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from onnxprune.report.document import Change, LayerRow, Status
 from onnxprune.report.figures import printable
 
-NUMBERED = re.compile(r"(node_|onnx::)?[A-Za-z]*_?[0-9]+")
+NUMBERED = re.compile(r"(node_|onnx::)?[A-Za-z]*_[0-9]+|n?[0-9]+")
 """Names that say nothing but where in the file something stands."""
 
 SCREEN = 40

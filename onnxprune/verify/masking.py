@@ -79,7 +79,12 @@ def masked_program(coupling: Coupling, cuts: Cuts, survivors: Survivors) -> Prog
 
 def kept_of(axes: Mapping[str, Mapping[str, Any]]) -> Kept:
     """Masks by axis of one constant's cuts."""
-    return {int(axis): np.isin(np.arange(cut["size"]), cut["kept"]) for axis, cut in axes.items()}
+    found = {}
+    for axis, cut in axes.items():
+        mask = np.zeros(cut["size"], dtype=np.bool_)
+        mask[cut["kept"]] = True
+        found[int(axis)] = mask
+    return found
 
 
 def same(left: Kept, right: Kept) -> bool:

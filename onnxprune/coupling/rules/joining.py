@@ -62,19 +62,21 @@ def _fix_tile(site: Site, editor: Editor) -> None:
 
 @RULES.add("Tile", clean=as_first, fix=_fix_tile)
 def tile(site: Site) -> list[Axes]:
-    """``c -> (r c)``: the copies are an axis of their own."""
+    """``c -> (r c)``: the copies are an axis of their own, unless their number is dynamic."""
     repeats = site.value(1)
-    if repeats is None or not site.engine.is_fixed(site, "repeats", 1):
-        raise Unfollowable("it is repeated a dynamic number of times")
+    if repeats is None:
+        raise Unfollowable("how often it is repeated is computed from data")
     site.memo = {}
     result: Axes = []
     for k, (axis, count) in enumerate(zip(site.axes(0), repeats.reshape(-1).tolist(), strict=True)):
-        if count == 1:
+        if not site.engine.is_fixed(site, "repeats", 1, k):
+            site.labels.pin(axis, "it is repeated a dynamic number of times")
+            result.append(site.labels.pinned(len(axis) * count, "its length is dynamic"))
+        elif count == 1:
             result.append(axis)
-            continue
-        copies = site.labels.fresh(count)
-        site.memo[str(k)] = copies
-        result.append(site.labels.product([copies, axis]))
+        else:
+            site.memo[str(k)] = site.labels.fresh(count)
+            result.append(site.labels.product([site.memo[str(k)], axis]))
     return [result]
 
 

@@ -1,0 +1,37 @@
+"""What exporters raise, as one sentence for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from onnxprune.errors import InputError, OnnxPruneError
+from onnxprune.frontends.quiet import quiet
+
+_LONGEST = 300
+
+
+def first_line(error: BaseException) -> str:
+    """The gist of an exception, with its kind where the text is short."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else ""
+    if len(text) < 40:
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+@contextmanager
+def converting(what: str, hint: str) -> Iterator[None]:
+    """Run an exporter quietly; what it raises, and it may raise anything, becomes an InputError.
+
+    Args:
+        what: the model, as the subject of the sentence.
+        hint: what the user can do.
+    """
+    try:
+        with quiet():
+            yield
+    except OnnxPruneError:
+        raise
+    except Exception as exc:
+        raise InputError(f"{what} cannot be converted to ONNX: {first_line(exc)}", hint=hint) from exc

@@ -1,0 +1,112 @@
+"""The architecture part of a Keras file: what in it would run code, and what Keras 3 has renamed.
+
+A configuration is JSON: nested dictionaries with ``class_name`` and ``config``. It is looked through
+before Keras sees the file, whose own ``safe_mode`` stays on as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from onnxprune.errors import InputError
+
+Config = Mapping[str, Any]
+
+_GIVE_OBJECT = (
+    "If you trust the file, load it yourself, as its author does, and give the model in its stead: "
+    "onnxprune.prune(model, ratio=...); or export it there with model.export('folder') and give the folder."
+)
+RUNS_CODE = {
+    "Lambda": "holds Python code in a Lambda layer",
+    "__lambda__": "holds Python code as a lambda",
+    "TorchModuleWrapper": "holds a pickled torch module",
+    "TFSMLayer": "loads another file while it is opened",
+    "TorchModule": "holds a pickled torch module",
+}
+"""Classes that are refused, and why."""
+
+RAW_OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"})
+"""What tf.keras 2 wrote for plain TensorFlow functions between layers; Keras 3 cannot read it."""
+
+WITHOUT_GROUPS = frozenset(
+    f"{kind}{axes}D{transposed}"
+    for kind, transposed in (("DepthwiseConv", ""), ("SeparableConv", ""), ("Conv", "Transpose"))
+    for axes in (1, 2, 3)
+)
+"""Layers to which tf.keras 2 gave a ``groups`` that meant nothing, and that Keras 3 does not accept."""
+
+
+def check_config(config: object, where: str) -> None:
+    """Refuse an architecture that would run code of the file, or that needs code it does not hold.
+
+    Raises:
+        InputError: naming the layer.
+    """
+    for entry in _entries(config):
+        kind = str(entry["class_name"])
+        inner = entry.get("config")
+        layer = f" ({inner['name']!r})" if isinstance(inner, Mapping) and "name" in inner else ""
+        if kind in RUNS_CODE:
+            raise InputError(f"{where} {RUNS_CODE[kind]}{layer}, which is not run here.", hint=_GIVE_OBJECT)
+        if kind in RAW_OPERATIONS:
+            raise InputError(
+                f"{where} has plain TensorFlow functions between its layers{layer}, as only tf.keras 2 reads them.",
+                hint="Load it with the package tf_keras, export it with tf.saved_model.save(model, 'folder'), "
+                "and give the folder.",
+            )
+        if not _is_of_keras(entry):
+            raise InputError(f"{where} uses a class of its author's own: {kind}{layer}.", hint=_GIVE_OBJECT)
+
+
+def modernised(config: Any) -> Any:
+    """An architecture of tf.keras 2 as Keras 3 reads it; equal to the given one where nothing is to do.
+
+    1. A Sequential whose first layer states the input's shape gets an input layer of its own.
+    2. ``groups`` goes where it cannot mean anything.
+    """
+    if isinstance(config, list):
+        return [modernised(item) for item in config]
+    if not isinstance(config, Mapping):
+        return config
+    done = {key: modernised(value) for key, value in config.items()}
+    inner = done.get("config")
+    if not isinstance(inner, dict):
+        return done
+    kind = done.get("class_name")
+    if kind == "Sequential" and inner.get("layers"):
+        inner["layers"] = _with_input_layer(inner["layers"])
+    if kind in WITHOUT_GROUPS and inner.get("groups") == 1:
+        del inner["groups"]
+    return done
+
+
+def _with_input_layer(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    first, *rest = layers
+    own = dict(first.get("config") or {})
+    if first.get("class_name") == "InputLayer" or "batch_input_shape" not in own or "layers" in own:
+        return layers
+    shape = own.pop("batch_input_shape")
+    declared = {"batch_input_shape": shape, "dtype": "float32", "name": f"{own.get('name', 'first')}_input"}
+    if first.get("class_name") == "Embedding":
+        declared["dtype"] = "int32"
+    return [{"class_name": "InputLayer", "config": declared}, {**first, "config": own}, *rest]
+
+
+def _entries(config: object) -> Iterator[Config]:
+    """Every part that names a class, at whatever depth."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get("class_name"), str):
+            yield config
+        for value in config.values():
+            yield from _entries(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _entries(value)
+
+
+def _is_of_keras(entry: Config) -> bool:
+    module, registered = entry.get("module"), entry.get("registered_name")
+    if isinstance(module, str) and module != "builtins" and module.partition(".")[0] != "keras":
+        return False
+    return registered in (None, "function", "builtins", entry["class_name"])

@@ -1,0 +1,101 @@
+"""``.keras`` archives and ``.h5`` files, those of tf.keras 2 included, loaded without running their code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from onnx import ModelProto
+
+from onnxprune.errors import InputError, OnnxPruneError
+from onnxprune.frontends.backend import import_keras
+from onnxprune.frontends.extras import require
+from onnxprune.frontends.failure import first_line
+from onnxprune.frontends.keras_config import check_config, modernised
+from onnxprune.frontends.quiet import quiet
+from onnxprune.model.naming import quoted
+
+_WEIGHTS_ONLY = (
+    "Build the network in Python, call model.load_weights on this file, and save all of it: "
+    "model.save('model.keras')."
+)
+_OBJECT = "Load it in Python and give the model in its stead: onnxprune.prune(model, ratio=...)."
+
+
+def read(path: Path, opset: int | None) -> ModelProto:
+    """Load and convert a Keras file.
+
+    Raises:
+        InputError: it is damaged, holds weights only, or holds code.
+        MissingExtraError: Keras or what converts its models is not installed.
+    """
+    from onnxprune.frontends import keras_models
+
+    return keras_models.read(load(path), None, opset)
+
+
+def load(path: Path) -> Any:
+    """The Keras model in a file, without its optimiser."""
+    where = quoted(path)
+    if zipfile.is_zipfile(path):
+        check_config(_archive_config(path, where), where)
+        return _loaded(path, where)
+    config = _hdf5_config(path, where)
+    check_config(config, where)
+    new = modernised(config)
+    if new == config:
+        return _loaded(path, where, suffix=".h5")
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "model.h5"
+        shutil.copyfile(path, copy)
+        with require("h5py", f"Reading {where}").File(copy, "r+") as file:
+            file.attrs["model_config"] = json.dumps(new)
+        return _loaded(copy, where)
+
+
+def _loaded(path: Path, where: str, *, suffix: str = "") -> Any:
+    """What Keras makes of a file; it goes by the suffix, so another one gets a link with the right one."""
+    if suffix and path.suffix not in (".h5", ".hdf5"):
+        with tempfile.TemporaryDirectory() as folder:
+            link = Path(folder) / f"model{suffix}"
+            link.symlink_to(path.resolve())
+            return _loaded(link, where)
+    keras = import_keras(f"Reading {where}")
+    try:
+        with quiet():
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except OnnxPruneError:
+        raise
+    except Exception as exc:  # it raises whatever the deserialisation ran into
+        raise InputError(f"Keras cannot load {where}: {first_line(exc)}", hint=_OBJECT) from exc
+
+
+def _archive_config(path: Path, where: str) -> object:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read("config.json"))
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as exc:
+        raise InputError(
+            f"{where} is not a complete Keras archive: {first_line(exc)}", hint="Save it again with model.save."
+        ) from exc
+
+
+def _hdf5_config(path: Path, where: str) -> object:
+    h5py = require("h5py", f"Reading {where}")
+    try:
+        with h5py.File(path) as file:
+            text = file.attrs.get("model_config")
+    except OSError as exc:
+        raise InputError(
+            f"{where} is not a complete HDF5 file: {first_line(exc)}", hint="Save or download it again."
+        ) from exc
+    if text is None:
+        raise InputError(f"{where} holds weights but no architecture.", hint=_WEIGHTS_ONLY)
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise InputError(f"The architecture in {where} is not JSON.", hint=_WEIGHTS_ONLY) from exc

@@ -1,0 +1,30 @@
+"""TensorFlow Lite files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onnx import ModelProto
+
+from onnxprune.frontends.failure import converting
+from onnxprune.frontends.tensorflow_graphs import HINT, checked_opset, import_converter, same_names
+from onnxprune.frontends.tidy import check_operators, name_dimensions
+from onnxprune.model.naming import quoted
+
+
+def read(path: Path, opset: int | None) -> ModelProto:
+    """Convert a TensorFlow Lite file; quantised ones keep their quantisation.
+
+    Raises:
+        InputError: it is damaged, or has operators that ONNX does not know.
+        MissingExtraError: TensorFlow or tf2onnx is not installed.
+        UsageError: the opset cannot be written.
+    """
+    where = quoted(path)
+    version = checked_opset(opset)
+    _, tf2onnx = import_converter(f"Reading {where}")
+    with converting(where, HINT), same_names(tf2onnx):
+        proto, _ = tf2onnx.convert.from_tflite(str(path), opset=version)
+    name_dimensions(proto, batched=False)
+    check_operators(proto, where, HINT)
+    return proto
