@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from onnxprune.cli.app import main
+import sys
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: without the program's name, None for those of the process.
+    """
+    try:
+        from onnxprune.cli.app import run  # in here, so that an interrupt while it loads is caught too
+
+        return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted.\n")
+        return 130

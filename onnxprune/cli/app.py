@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -73,18 +72,17 @@ VERBS: Mapping[str, Entry] = {
 the same name is reached as ``./inspect``."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str]) -> int:
     """Run the command line and return its exit code.
 
     Args:
-        arguments: without the program's name, None for those of the process.
+        arguments: without the program's name.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
     stdout.prepare()
     try:
-        return _dispatch(given)
+        return _dispatch(arguments)
     except (Exception, KeyboardInterrupt) as error:
-        return tell(error, as_json="--json" in given, verbose=_wants_traceback(given))
+        return tell(error, as_json="--json" in arguments, verbose=_wants_traceback(arguments))
 
 
 def _dispatch(given: Sequence[str]) -> int:

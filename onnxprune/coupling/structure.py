@@ -11,6 +11,7 @@ from onnxprune.coupling.costs import build_sizes
 from onnxprune.coupling.engine import Engine, FoundLayer
 from onnxprune.coupling.groups import Group, Guard, Layer, Role, Slice, Structure
 from onnxprune.coupling.labels import PINNED, Axis, Labels
+from onnxprune.coupling.partition import partition
 from onnxprune.coupling.partners import Granularity, hold_partners
 
 
@@ -68,14 +69,12 @@ class _Builder:
         self.members = {p: self.labels.members(p) for p in self.products}
         leaves = self.labels.leaves_of(seen)
         leaves = leaves[leaves != PINNED]
-        blocks = self.labels.blocks()[leaves]
-        heads, group = np.unique(blocks, return_inverse=True)
         self.group_of = np.full(len(self.labels), -1, dtype=np.int64)
         self.unit_of = np.full(len(self.labels), -1, dtype=np.int64)
-        self.group_of[leaves] = group
-        self.leaves = [leaves[group == g] for g in range(len(heads))]
+        self.leaves = partition(self.labels, canonical, leaves, used)
         self.group_sizes = np.array([len(own) for own in self.leaves], dtype=np.int64)
-        for own in self.leaves:
+        for g, own in enumerate(self.leaves):
+            self.group_of[own] = g
             self.unit_of[own] = np.arange(len(own))
         self.units = UnitMap(self.labels, canonical, self.products, self.group_of, self.unit_of, {})
 

@@ -38,6 +38,8 @@ def require(name: str, purpose: str) -> ModuleType:
     Raises:
         MissingExtraError: it is not installed, or cannot be imported; with the pip line.
     """
+    if name in sys.modules and sys.modules[name] is not None:
+        return sys.modules[name]
     package = name.partition(".")[0]
     try:
         with muted():

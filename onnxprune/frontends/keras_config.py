@@ -63,13 +63,16 @@ def modernised(config: Any) -> Any:
     """An architecture of tf.keras 2 as Keras 3 reads it; equal to the given one where nothing is to do.
 
     1. A Sequential whose first layer states the input's shape gets an input layer of its own.
-    2. ``groups`` goes where it cannot mean anything.
+    2. ``groups`` goes where it cannot mean anything, and so does the ``dtype`` of an initializer.
     """
     if isinstance(config, list):
         return [modernised(item) for item in config]
     if not isinstance(config, Mapping):
         return config
     done = {key: modernised(value) for key, value in config.items()}
+    for key, value in done.items():
+        if key.endswith("_initializer") and isinstance(value, dict) and isinstance(value.get("config"), dict):
+            value["config"].pop("dtype", None)
     inner = done.get("config")
     if not isinstance(inner, dict):
         return done

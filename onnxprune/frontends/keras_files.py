@@ -11,7 +11,7 @@ from typing import Any
 
 from onnx import ModelProto
 
-from onnxprune.errors import InputError, OnnxPruneError
+from onnxprune.errors import InputError
 from onnxprune.frontends.backend import import_keras
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import first_line
@@ -19,6 +19,7 @@ from onnxprune.frontends.keras_config import check_config, modernised
 from onnxprune.frontends.quiet import quiet
 from onnxprune.model.naming import quoted
 
+_HDF5 = (".h5", ".hdf5")
 _WEIGHTS_ONLY = (
     "Build the network in Python, call model.load_weights on this file, and save all of it: "
     "model.save('model.keras')."
@@ -43,33 +44,31 @@ def load(path: Path) -> Any:
     where = quoted(path)
     if zipfile.is_zipfile(path):
         check_config(_archive_config(path, where), where)
-        return _loaded(path, where)
+        return _loaded(path, where, (".keras",))
     config = _hdf5_config(path, where)
     check_config(config, where)
     new = modernised(config)
     if new == config:
-        return _loaded(path, where, suffix=".h5")
+        return _loaded(path, where, _HDF5)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.h5"
+        copy = Path(folder) / f"model{_HDF5[0]}"
         shutil.copyfile(path, copy)
         with require("h5py", f"Reading {where}").File(copy, "r+") as file:
             file.attrs["model_config"] = json.dumps(new)
-        return _loaded(copy, where)
+        return _loaded(copy, where, _HDF5)
 
 
-def _loaded(path: Path, where: str, *, suffix: str = "") -> Any:
-    """What Keras makes of a file; it goes by the suffix, so another one gets a link with the right one."""
-    if suffix and path.suffix not in (".h5", ".hdf5"):
+def _loaded(path: Path, where: str, suffixes: tuple[str, ...]) -> Any:
+    """What Keras makes of a file; it goes by the suffix, so any other gets a copy with the right one."""
+    if path.suffix not in suffixes:
         with tempfile.TemporaryDirectory() as folder:
-            link = Path(folder) / f"model{suffix}"
-            link.symlink_to(path.resolve())
-            return _loaded(link, where)
+            copy = Path(folder) / f"model{suffixes[0]}"
+            shutil.copyfile(path, copy)
+            return _loaded(copy, where, suffixes)
     keras = import_keras(f"Reading {where}")
     try:
         with quiet():
             return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except OnnxPruneError:
-        raise
     except Exception as exc:  # it raises whatever the deserialisation ran into
         raise InputError(f"Keras cannot load {where}: {first_line(exc)}", hint=_OBJECT) from exc
 

@@ -88,7 +88,7 @@ def _signature(model: Any, example_inputs: Any, package: ModuleType, what: str) 
         flat = tree.flatten(declared)
         names = _distinct([_name_of(tensor) for tensor in flat])
         shapes = [(tuple(t.shape), _dtype(t)) for t in flat]
-        outputs = _distinct([str(name) for name in getattr(model, "output_names", None) or ()])
+        outputs = _distinct([_name_of(tensor) for tensor in tree.flatten(model.outputs)])
     elif example_inputs is not None:
         declared = example_inputs
         flat = tree.flatten(example_inputs)
@@ -106,11 +106,13 @@ def _signature(model: Any, example_inputs: Any, package: ModuleType, what: str) 
 
 def _declared(model: Any) -> Any:
     """The structure of declared inputs, None where a model is a class of the user's own."""
-    try:
-        declared = model.input
-    except (AttributeError, ValueError, RuntimeError):
+    inputs = getattr(model, "inputs", None)
+    if not inputs:
         return None
-    return declared
+    try:
+        return model.input
+    except (AttributeError, ValueError, RuntimeError):  # a Sequential that was never called
+        return inputs[0] if len(inputs) == 1 else inputs
 
 
 def _zeros(package: ModuleType, inputs: Sequence[Input]) -> list[Any]:

@@ -15,15 +15,11 @@ _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Send what compiled code writes to standard error nowhere, while a package is imported.
+    """Send what compiled code writes to standard error nowhere, while TensorFlow is imported or reads a file.
 
-    TensorFlow greets from C++ on import, past every Python stream and before its log level counts.
-    ``sys.stderr`` itself stays as it is: a package that keeps a reference to it must get the true one.
+    It greets from C++, past every Python stream and before its log level counts. ``sys.stderr`` itself
+    stays as it is: a package that keeps a reference to it must get the true one.
     """
-    if sys.modules.get("tensorflow") is not None:
-        with _environment():
-            yield
-        return
     with tempfile.TemporaryFile() as nowhere, _environment(), _descriptor(2, nowhere.fileno()):
         yield
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from onnxprune.frontends.failure import converting
+from onnxprune.frontends.quiet import muted
 from onnxprune.frontends.tensorflow_graphs import HINT, checked_opset, import_converter, same_names
 from onnxprune.frontends.tidy import check_operators, name_dimensions
 from onnxprune.model.naming import quoted
@@ -23,7 +24,7 @@ def read(path: Path, opset: int | None) -> ModelProto:
     where = quoted(path)
     version = checked_opset(opset)
     _, tf2onnx = import_converter(f"Reading {where}")
-    with converting(where, HINT), same_names(tf2onnx):
+    with converting(where, HINT), same_names(tf2onnx), muted():
         proto, _ = tf2onnx.convert.from_tflite(str(path), opset=version)
     name_dimensions(proto, batched=False)
     check_operators(proto, where, HINT)

@@ -37,7 +37,7 @@ def show_inspection(found: Inspection, console: Console, *, verbose: int = 0) ->
     if found.planned:
         parts += _planned(found, room, chars)
     else:
-        parts.append(Text("--ratio 0.4 adds what pruning would leave of each group", "bright_black"))
+        parts.append(Text("--ratio 0.4 adds what pruning would leave of each group", "dim"))
     emit(console, parts)
 
 
@@ -55,7 +55,7 @@ def _headline(found: Inspection, chars: Signs) -> Text:
     lines[-1].append(f"{len(found.prunable)} prunable")
     text = Text("model in memory" if source["path"] is None else printable(source["path"]), "bold")
     for line in lines:
-        text.append("\n" + f" {chars.dot} ".join(map(printable, line)), "not bold bright_black")
+        text.append("\n" + f" {chars.dot} ".join(map(printable, line)), "not bold dim")
     return text
 
 
@@ -69,13 +69,13 @@ def _groups(found: Inspection, names: dict[str, str], room: int, chars: Signs) -
     name = min(max(len(c[0]) for c in cells if c), max(_NARROW, (room - fixed) // 2))
     table = grid("left", "right", "right", "right", "left")
     heads = ("group", "channels", "MACs", "params", "layers that share them")
-    table.add_row(*(Text(head, "bright_black") for head in heads))
+    table.add_row(*(Text(head, "dim") for head in heads))
     for own in cells:
         if own is None:
             gap = f"{plural(len(rows) - 2 * half, 'group')} left out, -v shows all"
-            table.add_row(Text(shortened(gap, name), "bright_black italic"))
+            table.add_row(Text(shortened(gap, name), "dim italic"))
             continue
-        quiet = "bright_black" if own[5] else ""
+        quiet = "dim" if own[5] else ""
         last = max(8, room - fixed - name)
         texts = (shortened(own[0], name), *own[1:4], shortened(own[4], last))
         table.add_row(*(Text(text, quiet) for text in texts))
@@ -109,7 +109,7 @@ def _members(row: GroupRow, found: Inspection, names: dict[str, str], chars: Sig
         text.append(f"{printable(member.constant)} axis {member.axis} ({len(member.units)})")
         layer = names.get(member.layer, printable(member.layer))
         if layer != printable(member.constant):
-            text.append(f"  {layer}", "bright_black")
+            text.append(f"  {layer}", "dim")
     return text
 
 

@@ -47,7 +47,7 @@ def bar(fraction: float, cells: int, chars: Signs) -> Text:
     full = round(fraction * cells)
     if 0 < fraction < 1:
         full = min(max(full, 1), cells - 1)
-    return Text.assemble((chars.full * full, "cyan"), (chars.empty * (cells - full), "bright_black"))
+    return Text.assemble((chars.full * full, "cyan"), (chars.empty * (cells - full), "dim"))
 
 
 def grid(*justify: JustifyMethod) -> Table:

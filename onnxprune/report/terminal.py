@@ -55,13 +55,13 @@ def headline(report: Report, chars: Signs) -> Text:
     grid = settings["grid"]
     asked.append(f"aligned to {grid}" if grid > 1 else "not aligned")
     name = "model in memory" if path is None else printable(path)
-    return Text.assemble((name, "bold"), "\n", (f" {chars.dot} ".join(map(printable, asked)), "bright_black"))
+    return Text.assemble((name, "bold"), "\n", (f" {chars.dot} ".join(map(printable, asked)), "dim"))
 
 
 def totals(figures: Mapping[str, Change], room: int, chars: Signs) -> Table:
     """Figures before and after, with what is left of each."""
     table = grid("left", "right", "right", "right", "left", "left")
-    table.add_row("", *(Text(head, "bright_black") for head in ("before", "after", "left")))
+    table.add_row("", *(Text(head, "dim") for head in ("before", "after", "left")))
     cells = 24 if room >= _WIDE else 14
     for name in filter(figures.__contains__, FIGURES):
         (head, spell), (before, after) = FIGURES[name], figures[name]
@@ -86,12 +86,12 @@ def layers(report: Report, room: int, chars: Signs, limit: int | None) -> Table:
     cells = 24 if room >= _WIDE else 14
     names = room - (op + channels + cells + len("pinned") + 4 * 2)
     table = grid("left", "left", "right", "left", "right")
-    table.add_row(*(Text(head, "bright_black") for head in ("layer", "op", "channels", "", "left")))
+    table.add_row(*(Text(head, "dim") for head in ("layer", "op", "channels", "", "left")))
     for line in shown.head:
         table.add_row(*_cells(line, names, cells, chars))
     if shown.left_out:
         gap = f"{plural(shown.left_out, 'line')} left out, -v shows all"
-        table.add_row(Text(shortened(gap, names), "bright_black italic"))
+        table.add_row(Text(shortened(gap, names), "dim italic"))
     for line in shown.tail:
         table.add_row(*_cells(line, names, cells, chars))
     return table
@@ -108,7 +108,7 @@ def left_alone(rows: Sequence[LayerRow], head: str) -> list[RenderableType]:
     for reason, own in by_reason.items():
         names = ", ".join(label(row) for row in own[:_NAMES_SHOWN])
         more = f" and {len(own) - _NAMES_SHOWN} more" if len(own) > _NAMES_SHOWN else ""
-        text.append(f"\n{names}{more}: ", "not bold").append(printable(reason), "not bold bright_black")
+        text.append(f"\n{names}{more}: ", "not bold").append(printable(reason), "not bold dim")
     return [text]
 
 
@@ -131,7 +131,7 @@ def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Ta
     for text in report.warnings:
         table.add_row(Text("! note", "yellow"), printable(text))
     if hint:
-        table.add_row(Text(f"{chars.arrow} next", "bright_black"), Text(printable(hint), "bright_black"))
+        table.add_row(Text(f"{chars.arrow} next", "dim"), Text(printable(hint), "dim"))
     return table
 
 
@@ -147,13 +147,13 @@ def _verification(found: Mapping[str, Any], chars: Signs, against: str) -> tuple
 
 
 def _cells(line: Line, names: int, cells: int, chars: Signs) -> tuple[Text, ...]:
-    quiet = "" if line.status == "pruned" else "bright_black"
+    quiet = "" if line.status == "pruned" else "dim"
     left = share(*line.channels)
     return (
         Text(_name(line, names), quiet),
-        Text(_op(line), "bright_black"),
+        Text(_op(line), "dim"),
         Text(_channels(line, chars), quiet),
-        bar(left, cells, chars) if line.status == "pruned" else Text(chars.full * cells, "bright_black"),
+        bar(left, cells, chars) if line.status == "pruned" else Text(chars.full * cells, "dim"),
         Text(percent(left) if line.status == "pruned" else line.status, quiet),
     )
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from command import environment, files, network, onnxprune, save
+from command import environment, onnxprune
 from onnx import numpy_helper
+from small_networks import files, network, save
 
 USAGE = {
     "no target": ([], "--ratio 0.4"),
@@ -25,7 +26,10 @@ USAGE = {
     "budget out of reach": (["--params", "10"], "--params 10"),
     "unknown option": (["--rato", "0.4"], "--ratio"),
     "unknown criterion": (["--ratio", "0.4", "--criterion", "l11"], "'l1'"),
-    "criterion that cannot be imported": (["--ratio", "0.4", "--criterion", "nowhere:score"], "nowhere:score"),
+    "criterion that cannot be imported": (
+        ["--ratio", "0.4", "--criterion", "nowhere:score"],
+        "nowhere:score",
+    ),
     "unknown reduction": (["--ratio", "0.4", "--reduction", "meen"], "mean"),
     "unknown scope": (["--ratio", "0.4", "--scope", "globl"], "global"),
     "unknown scoring": (["--ratio", "0.4", "--scoring", "fast"], "greedy"),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import onnx
 import pytest
-from command import ROOT, as_json, environment, files, network, onnxprune, save, stubborn_network
+from command import ROOT, as_json, environment, onnxprune
 from onnx import numpy_helper
+from small_networks import files, network, save, stubborn_network
 
 
 @pytest.fixture
@@ -114,7 +115,14 @@ def test_verify_refuses_reports_that_are_none(tmp_path: Path, case: str) -> None
 def test_help_teaches() -> None:
     done = onnxprune("--help")
     assert done.returncode == 0
-    for said in ("onnxprune model.onnx --ratio 0.4", "--macs", "--dry-run", "inspect", "verify", "Exit codes"):
+    for said in (
+        "onnxprune model.onnx --ratio 0.4",
+        "--macs",
+        "--dry-run",
+        "inspect",
+        "verify",
+        "Exit codes",
+    ):
         assert said in done.stdout
     assert "html" not in done.stdout.lower()
     assert "REPORT" in onnxprune("verify", "--help").stdout
@@ -127,7 +135,7 @@ def test_version() -> None:
 
 
 def test_start_up_imports_nothing_heavy() -> None:
-    code = "import sys, onnxprune.cli; print(sorted({'onnx', 'onnxruntime', 'numpy', 'torch'} & set(sys.modules)))"
+    code = "import sys, onnxprune.cli.app; print(sorted({'onnx', 'onnxruntime', 'numpy', 'torch'} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, encoding="utf-8", check=True
     )
@@ -137,7 +145,9 @@ def test_start_up_imports_nothing_heavy() -> None:
 def test_the_launcher_in_the_checkout(tmp_path: Path) -> None:
     save(tmp_path, network())
     command = [sys.executable, ROOT / "cli.py", "model.onnx", "--ratio", "0.5", "-q"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment(PYTHONPATH=""), capture_output=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(PYTHONPATH=""), capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert files(tmp_path) == {"model.onnx", "model.pruned.onnx"}
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import onnx
 import oracle
 import pytest
-from command import as_json, chaotic_network, files, network, onnxprune, save, stubborn_network
+from command import as_json, onnxprune
 from onnx import numpy_helper
+from small_networks import chaotic_network, files, network, save, stubborn_network
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -122,7 +123,9 @@ def test_budgets_and_selection_reach_the_plan(model: Path) -> None:
     spared = as_json(model.name, *given, "--exclude", "conv1", "--scope", "global", cwd=model.parent)
     assert spared["layers"][0]["status"] == "kept"
     assert "--exclude" in spared["layers"][0]["reason"]
-    single = as_json(model.name, "--ratio", "0", "--layer-ratio", "conv2*=0.5", "--align", "off", cwd=model.parent)
+    single = as_json(
+        model.name, "--ratio", "0", "--layer-ratio", "conv2*=0.5", "--align", "off", cwd=model.parent
+    )
     assert [row["channels"][1] for row in single["layers"]] == [32, 24, 10]
 
 
