@@ -90,7 +90,15 @@ def prune(
         threads=threads,
     )
     path = None if output is None else Path(output)
-    result = run(model, open_job(settings), output=path, progress=progress)
+    return _right(run(model, open_job(settings), output=path, progress=progress))
+
+
+def _right(result: PruneResult) -> PruneResult:
+    """The result itself.
+
+    Raises:
+        VerificationError: where it is wrong; the error line of the command line says the same.
+    """
     if result.report.wrong:
         raise VerificationError(
             f"The pruned model is not what the masked source computes: {result.report.wrong}.",

@@ -140,7 +140,14 @@ class Site:
         self.engine.costs.append((factor, tuple(axes)))
 
     def statistic(self, axes: Sequence[Axis]) -> None:
-        """State that the node takes a mean over these axes, so cutting them changes it."""
+        """State that the node takes a mean over these axes, so cutting them changes it.
+
+        Weights that are normalised inside the graph stay whole: a mean over fewer of them would
+        change all that are left.
+        """
+        if self.engine.is_constant(self.node.input[0]):
+            for axis in axes:
+                self.labels.pin(axis, f"weights are normalised over it in the graph, by {self.node.op_type}")
         self.engine.statistics[self.index] = tuple(axes)
 
     def contracted(self, axis: Axis, operands: Sequence[int]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -11,7 +13,7 @@ from onnxprune.report.figures import count, percent, plural, printable, share, s
 from onnxprune.report.inspection import GroupRow, Inspection
 from onnxprune.report.rows import SCREEN, label
 from onnxprune.report.style import INDENT, Signs, emit, grid, signs, width
-from onnxprune.report.terminal import left_alone, totals
+from onnxprune.report.terminal import reasons, totals
 
 _NARROW = 24
 
@@ -28,17 +30,28 @@ def show_inspection(found: Inspection, console: Console, *, verbose: int = 0) ->
     room = width(console) - INDENT
     names = {row.name: label(row) for row in found.layers}
     parts: list[RenderableType] = [_headline(found, chars)]
-    if found.groups and verbose:
+    if verbose:
         parts += [_members(row, found, names, chars) for row in found.groups]
-    elif found.groups:
+    elif found.prunable:
         parts.append(_groups(found, names, room, chars))
-    pinned = [row for row in found.layers if row.status == "pinned"]
-    parts += left_alone(pinned, f"{len(pinned)} of {plural(len(found.layers), 'layer')} cannot be pruned")
+    for head, items in _whole(found, names):
+        parts += reasons(items, head)
     if found.planned:
         parts += _planned(found, room, chars)
     else:
         parts.append(Text("--ratio 0.4 adds what pruning would leave of each group", "dim"))
     emit(console, parts)
+
+
+def _whole(found: Inspection, names: Mapping[str, str]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """What stays as it is: a heading, and names with reasons."""
+    pinned = [(label(row), row.reason) for row in found.layers if row.status == "pinned"]
+    yield f"{len(pinned)} of {plural(len(found.layers), 'layer')} cannot be pruned", pinned
+    groups = [(names.get(row.group.name, printable(row.group.name)), row) for row in found.groups]
+    held = [(f"{name} ({row.group.size})", row.reason) for name, row in groups if row.group.held]
+    yield f"{plural(len(held), 'group')} of channels held", held
+    kept = [(name, row.reason) for name, row in groups if row.reason and not row.group.held]
+    yield f"{plural(len(kept), 'group')} left whole by this plan", kept
 
 
 def _headline(found: Inspection, chars: Signs) -> Text:
@@ -59,46 +72,40 @@ def _headline(found: Inspection, chars: Signs) -> Text:
     return text
 
 
-def _groups(found: Inspection, names: dict[str, str], room: int, chars: Signs) -> Table:
-    """A line a group: its size, what depends on it, and the layers whose filters it is."""
-    rows = found.groups
-    half = (SCREEN - 1) // 2
-    shown = rows if len(rows) <= SCREEN else (*rows[:half], None, *rows[-half:])
-    cells = [None if row is None else _cells(row, found, names, chars) for row in shown]
-    fixed = sum(max(len(c[i]) for c in cells if c) for i in (1, 2, 3)) + 4 * 2
-    name = min(max(len(c[0]) for c in cells if c), max(_NARROW, (room - fixed) // 2))
+def _groups(found: Inspection, names: Mapping[str, str], room: int, chars: Signs) -> Table:
+    """A line a prunable group: its size, what depends on it, and the layers whose filters it is."""
+    rows, half = found.prunable, (SCREEN - 1) // 2
+    shown = rows if len(rows) <= SCREEN else (*rows[:half], *rows[-half:])
+    cells = [_cells(row, found, names, chars) for row in shown]
+    heads = ("group", "channels", "MACs", "params", "layers that share it")
+    fixed = sum(max(len(own[i]) for own in (heads, *cells)) for i in (1, 2, 3)) + 4 * 2
+    first = min(max(len(own[0]) for own in cells), max(_NARROW, (room - fixed) // 2))
     table = grid("left", "right", "right", "right", "left")
-    heads = ("group", "channels", "MACs", "params", "layers that share them")
     table.add_row(*(Text(head, "dim") for head in heads))
-    for own in cells:
-        if own is None:
-            gap = f"{plural(len(rows) - 2 * half, 'group')} left out, -v shows all"
-            table.add_row(Text(shortened(gap, name), "dim italic"))
-            continue
-        quiet = "dim" if own[5] else ""
-        last = max(8, room - fixed - name)
-        texts = (shortened(own[0], name), *own[1:4], shortened(own[4], last))
-        table.add_row(*(Text(text, quiet) for text in texts))
+    for place, own in enumerate(cells):
+        if place == half and len(shown) < len(rows):
+            gap = f"{plural(len(rows) - len(shown), 'group')} left out, -v shows all"
+            table.add_row(Text(gap[:first], "dim italic"))
+        last = max(8, room - fixed - first)
+        table.add_row(shortened(own[0], first), *own[1:4], shortened(own[4], last))
     return table
 
 
-def _cells(row: GroupRow, found: Inspection, names: dict[str, str], chars: Signs) -> tuple[str, ...]:
-    """Name, channels, shares of MACs and parameters, layers, and why it is held."""
+def _cells(row: GroupRow, found: Inspection, names: Mapping[str, str], chars: Signs) -> tuple[str, ...]:
+    """Name, channels, shares of MACs and parameters, and layers."""
     layers = [names.get(name, printable(name)) for name in row.group.layers]
-    others = ", ".join(layers[:1]) + (f" +{len(layers) - 1}" if len(layers) > 1 else "")
     return (
         names.get(row.group.name, printable(row.group.name)),
         _channels(row, chars),
         percent(share(found.totals["macs"], row.macs)) if found.totals["macs"] else chars.dash,
         percent(share(found.totals["params"], row.params)),
-        f"held: {printable(row.group.held)}" if row.group.held else others,
-        row.group.held,
+        ", ".join(layers[:1]) + (f" +{len(layers) - 1}" if len(layers) > 1 else ""),
     )
 
 
-def _members(row: GroupRow, found: Inspection, names: dict[str, str], chars: Signs) -> Text:
+def _members(row: GroupRow, found: Inspection, names: Mapping[str, str], chars: Signs) -> Text:
     """A group with every tensor axis that its channels run along."""
-    name, channels, macs, params, *_ = _cells(row, found, names, chars)
+    name, channels, macs, params, _ = _cells(row, found, names, chars)
     text = Text.assemble(
         (name, "bold"), f"  {channels} channels, {macs} of the MACs, {params} of the parameters"
     )

@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprune.report.document import Change, LayerRow, Report, target_text
+from onnxprune.report.document import Change, Report, target_text
 from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size, tiny
 from onnxprune.report.rows import SCREEN, Line, label, listing
 from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
@@ -40,8 +40,8 @@ def show(
     parts: list[RenderableType] = [headline(report, chars), totals(report.totals, room, chars)]
     if report.layers:
         parts.append(layers(report, room, chars, None if verbose else SCREEN))
-        alone = [row for row in report.layers if row.status != "pruned"]
-        parts += left_alone(alone, f"{len(alone)} of {plural(len(report.layers), 'layer')} kept all channels")
+        alone = [(label(row), row.reason) for row in report.layers if row.status != "pruned"]
+        parts += reasons(alone, f"{len(alone)} of {plural(len(report.layers), 'layer')} kept all channels")
     emit(console, [*parts, outcome(report, chars, files, hint)])
 
 
@@ -97,18 +97,27 @@ def layers(report: Report, room: int, chars: Signs, limit: int | None) -> Table:
     return table
 
 
-def left_alone(rows: Sequence[LayerRow], head: str) -> list[RenderableType]:
-    """Layers by the reason why they are whole, under a heading; empty where there are none."""
-    by_reason: dict[str, list[LayerRow]] = {}
-    for row in rows:
-        by_reason.setdefault(row.reason or "nothing was asked of it", []).append(row)
+def reasons(items: Sequence[tuple[str, str]], head: str, *, limit: int = 8) -> list[RenderableType]:
+    """Names by the reason why they are whole, under a heading; empty where there are none.
+
+    Args:
+        items: (name, reason) pairs.
+        head: the heading.
+        limit: how many reasons are told.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in items:
+        by_reason.setdefault(reason or "nothing was asked of it", []).append(name)
     if not by_reason:
         return []
     text = Text(head, "bold", end="")
-    for reason, own in by_reason.items():
-        names = ", ".join(label(row) for row in own[:_NAMES_SHOWN])
-        more = f" and {len(own) - _NAMES_SHOWN} more" if len(own) > _NAMES_SHOWN else ""
-        text.append(f"\n{names}{more}: ", "not bold").append(printable(reason), "not bold dim")
+    for reason, names in list(by_reason.items())[:limit]:
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        text.append(f"\n{', '.join(names[:_NAMES_SHOWN])}{more}: ", "not bold")
+        text.append(printable(reason), "not bold dim")
+    rest = sum(len(names) for names in list(by_reason.values())[limit:])
+    if rest:
+        text.append(f"\nand {rest} more for other reasons", "not bold dim")
     return [text]
 
 

@@ -17,6 +17,9 @@ def batch_normalization(site: Site) -> list[Axes]:
     site.role(2, Role.BIAS)
     for i in (3, 4):
         site.role(i, Role.OTHER)
+    if site.attribute("training_mode", 0):
+        for axis in (binding["n"], *binding.passing):
+            site.labels.pin(axis, "BatchNormalization in training mode takes its statistic over it")
     data: Axes = [binding["n"], binding["c"], *binding.passing]
     return [data] + [[binding["c"]] for _ in site.node.output[1:]]
 
