@@ -27,7 +27,7 @@ def _model(nodes: list[NodeProto], tensors: list[TensorProto], classes: int = 10
 
 
 def network(*, seed: int = 0, first: str = "conv1", tail: list[NodeProto] | None = None) -> ModelProto:
-    """Conv 32, Conv 48, pooling, Gemm 10; all but the last layer can be pruned.
+    """Conv 32, Conv 64, pooling, Gemm 10; all but the last layer can be pruned.
 
     Args:
         seed: of the weights.
@@ -53,9 +53,9 @@ def network(*, seed: int = 0, first: str = "conv1", tail: list[NodeProto] | None
     tensors = [
         _tensor(rng, "conv1.weight", 32, 3, 3, 3),
         _tensor(rng, "conv1.bias", 32),
-        _tensor(rng, "conv2.weight", 48, 32, 3, 3),
-        _tensor(rng, "conv2.bias", 48),
-        _tensor(rng, "head.weight", 10, 48),
+        _tensor(rng, "conv2.weight", 64, 32, 3, 3),
+        _tensor(rng, "conv2.bias", 64),
+        _tensor(rng, "head.weight", 10, 64),
         _tensor(rng, "head.bias", 10),
     ]
     return _model([*nodes, *(tail or ())], tensors)

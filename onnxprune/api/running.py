@@ -15,7 +15,8 @@ from onnxprune.errors import VerificationError
 from onnxprune.model import Model, load_model, save_model
 from onnxprune.model.load import Source
 from onnxprune.model.save import check_output
-from onnxprune.plan import BudgetTarget
+from onnxprune.plan import BudgetTarget, RatioTarget
+from onnxprune.plan.problem import TOLERANCE
 from onnxprune.report import Report, build, measure
 from onnxprune.report.figures import plural
 from onnxprune.surgery import Cut, apply, flush_denormals
@@ -134,6 +135,7 @@ def _report(
     coupling, plan, cut = planned.coupling, planned.plan, outcome.cut
     rows = build.layer_rows(coupling, cut, reasons=_reasons(planned, outcome), asked=planned.asked)
     totals = build.totals(coupling, cut, rows)
+    deviation = _deviation(totals["macs"][1], plan.unaligned["macs"])
     return Report(
         source=build.describe_source(coupling.model),
         output={},
@@ -145,9 +147,9 @@ def _report(
         alignment={
             "grid": plan.alignment,
             "unaligned": {name: round(value) for name, value in plan.unaligned.items()},
-            "deviation": _deviation(totals["macs"][1], plan.unaligned["macs"]),
+            "deviation": deviation,
         },
-        warnings=tuple(_warnings(planned, outcome, verification)),
+        warnings=(*_warnings(planned, outcome, verification), *_off_plan(deviation, job)),
     )
 
 
@@ -175,6 +177,15 @@ def _reasons(planned: Planned, outcome: _Outcome) -> Mapping[str, str]:
 def _deviation(aligned: float, plain: float) -> float:
     """By which share of the plain plan's MACs alignment changed them."""
     return round(aligned / plain - 1.0, 6) if plain else 0.0
+
+
+def _off_plan(deviation: float, job: Job) -> Iterator[str]:
+    """Small layers have few counts to choose from; a budget is held whatever they are."""
+    if isinstance(job.target, RatioTarget) and abs(deviation) > TOLERANCE:
+        yield (
+            f"aligned to {job.grid} channels the result has {deviation:+.0%} MACs against the plain plan, "
+            "as its layers have few such counts; --align off keeps to the plan"
+        )
 
 
 def _warnings(

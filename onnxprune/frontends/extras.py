@@ -47,5 +47,9 @@ def require(name: str, purpose: str) -> ModuleType:
     except ImportError as exc:
         extra = EXTRAS[package]
         missing = isinstance(exc, ModuleNotFoundError) and exc.name is not None
-        what = f"{exc.name}, which is not installed" if missing else f"{package}, which cannot be imported: {exc}"
+        what = (
+            f"{exc.name}, which is not installed"
+            if missing
+            else f"{package}, which cannot be imported: {exc}"
+        )
         raise MissingExtraError(f"{purpose} needs {what}.", hint=f'pip install "onnxprune[{extra}]"') from exc

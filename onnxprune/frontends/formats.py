@@ -112,9 +112,16 @@ def _never(peek: Peek) -> bool:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("a Keras archive", (".keras",), lambda p: p.head[:2] == b"PK" and "config.json" in p.entries, _keras),
+    Format(
+        "a Keras archive", (".keras",), lambda p: p.head[:2] == b"PK" and "config.json" in p.entries, _keras
+    ),
     Format("a Keras HDF5 file", (".h5", ".hdf5"), lambda p: p.head.startswith(b"\x89HDF"), _keras),
-    Format("a TensorFlow SavedModel folder", (), lambda p: p.path.is_dir() and p.holds("saved_model.pb"), _saved_model),
+    Format(
+        "a TensorFlow SavedModel folder",
+        (),
+        lambda p: p.path.is_dir() and p.holds("saved_model.pb"),
+        _saved_model,
+    ),
     Format("a TensorFlow Lite model", (".tflite",), lambda p: p.head[4:8] == b"TFL3", _tflite),
     Format("a torch.export program", (".pt2",), lambda p: p.holds("archive_format"), _torch_program),
 )

@@ -79,7 +79,8 @@ def _archive_config(path: Path, where: str) -> object:
             return json.loads(archive.read("config.json"))
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as exc:
         raise InputError(
-            f"{where} is not a complete Keras archive: {first_line(exc)}", hint="Save it again with model.save."
+            f"{where} is not a complete Keras archive: {first_line(exc)}",
+            hint="Save it again with model.save.",
         ) from exc
 
 

@@ -13,6 +13,7 @@ from onnx import ModelProto
 from onnxprune.errors import UsageError
 from onnxprune.frontends.backend import backend_of
 from onnxprune.frontends.failure import converting
+from onnxprune.frontends.scopes import restore_layer_names
 from onnxprune.frontends.tensorflow_graphs import Input, convert_function
 
 HINT = "Check that the model can be called: model(inputs)."
@@ -57,7 +58,9 @@ def _tensorflow(model: Any, own: Signature, package: ModuleType, what: str, opse
     with converting(what, HINT):
         if not outputs:
             outputs = tuple(f"output_{n}" for n in range(len(call(*_zeros(package, own.inputs)))))
-    return convert_function(call, own.inputs, outputs, what=what, opset=opset, batched=True)
+    proto = convert_function(call, own.inputs, outputs, what=what, name=model.name, opset=opset, batched=True)
+    restore_layer_names(proto, _layer_names(model))
+    return proto
 
 
 def _torch(model: Any, own: Signature, package: ModuleType, what: str, opset: int | None) -> ModelProto:
@@ -149,6 +152,12 @@ def _dtype(tensor: Any) -> str:
     """The name of an element type, whichever package it is of."""
     dtype = tensor.dtype
     return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+
+
+def _layer_names(model: Any) -> set[str]:
+    """Names of a model and of everything in it."""
+    inner = model._flatten_layers() if hasattr(model, "_flatten_layers") else getattr(model, "layers", ())
+    return {str(layer.name) for layer in (model, *inner)}
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

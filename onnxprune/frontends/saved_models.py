@@ -16,7 +16,9 @@ from onnxprune.model.naming import quoted
 PREFERRED = "serving_default"
 """The signature that TensorFlow gives to a model's call."""
 
-REFUSED_OPERATORS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles"})
+REFUSED_OPERATORS = frozenset(
+    {"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles"}
+)
 """What reaches out of the graph; a folder that holds any of it is not loaded, as loading may run it."""
 
 
@@ -42,7 +44,7 @@ def read(path: Path, opset: int | None) -> ModelProto:
         found = function(**dict(zip(arguments, values, strict=True)))
         return [found[name] for name in results]
 
-    return convert_function(call, inputs, results, what=where, opset=opset)
+    return convert_function(call, inputs, results, what=where, name=path.name, opset=opset)
 
 
 def _shape(spec: Any) -> tuple[int | None, ...]:
@@ -80,7 +82,10 @@ def _check_operators(path: Path, where: str) -> None:
     found = {
         node.op
         for meta in saved.meta_graphs
-        for nodes in (meta.graph_def.node, *(function.node_def for function in meta.graph_def.library.function))
+        for nodes in (
+            meta.graph_def.node,
+            *(function.node_def for function in meta.graph_def.library.function),
+        )
         for node in nodes
     }
     refused = sorted(found & REFUSED_OPERATORS)

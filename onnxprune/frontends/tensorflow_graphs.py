@@ -11,6 +11,7 @@ from typing import Any
 from onnx import ModelProto
 
 from onnxprune.errors import UsageError
+from onnxprune.frontends.canonical import canonicalise
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import converting
 from onnxprune.frontends.tidy import check_operators, name_dimensions, order_outputs, rename_values
@@ -57,6 +58,7 @@ def convert_function(
     outputs: Sequence[str],
     *,
     what: str,
+    name: str,
     opset: int | None,
     batched: bool = False,
 ) -> ModelProto:
@@ -67,6 +69,7 @@ def convert_function(
         inputs: in the order of the arguments.
         outputs: names for what it returns, in order.
         what: the model, for messages.
+        name: of the graph.
         opset: operator set, None for the newest.
         batched: whether the first axis of every input and output is the batch.
 
@@ -90,6 +93,7 @@ def convert_function(
     names = {spec.name: i.name for spec, i in zip(specs, inputs, strict=True)}
     rename_values(proto, {**names, **dict(zip(keys, outputs, strict=True))})
     name_dimensions(proto, batched=batched)
+    canonicalise(proto, name)
     check_operators(proto, what, HINT)
     return proto
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from onnxprune.frontends.canonical import canonicalise
 from onnxprune.frontends.failure import converting
 from onnxprune.frontends.quiet import muted
 from onnxprune.frontends.tensorflow_graphs import HINT, checked_opset, import_converter, same_names
@@ -27,5 +28,6 @@ def read(path: Path, opset: int | None) -> ModelProto:
     with converting(where, HINT), same_names(tf2onnx), muted():
         proto, _ = tf2onnx.convert.from_tflite(str(path), opset=version)
     name_dimensions(proto, batched=False)
+    canonicalise(proto, path.stem)
     check_operators(proto, where, HINT)
     return proto

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import onnx
 from onnx import GraphProto, ModelProto, ValueInfoProto
@@ -25,17 +26,42 @@ def graphs(graph: GraphProto) -> Iterator[GraphProto]:
 
 
 def rename_values(model: ModelProto, names: Mapping[str, str]) -> None:
-    """Rename values in place, wherever they are read or written; names that are taken are left out."""
-    taken = {name for graph in graphs(model.graph) for node in graph.node for name in (*node.input, *node.output)}
-    wanted = {old: new for old, new in names.items() if new and new != old and new not in taken}
-    wanted = {old: new for old, new in wanted.items() if list(wanted.values()).count(new) == 1}
+    """Rename values in place and at once, wherever they are read or written; no two become one."""
+    new = distinct(names, _values(model.graph))
     for graph in graphs(model.graph):
         for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
-            value.name = wanted.get(value.name, value.name)
+            value.name = new.get(value.name, value.name)
         for node in graph.node:
-            for names_of in (node.input, node.output):
-                for position, name in enumerate(names_of):
-                    names_of[position] = wanted.get(name, name)
+            for own in (node.input, node.output):
+                for position, name in enumerate(own):
+                    own[position] = new.get(name, name)
+
+
+def distinct(names: Mapping[str, str], present: Collection[str]) -> dict[str, str]:
+    """The renamings that leave every name its own.
+
+    Args:
+        names: new name by old one.
+        present: every name there is.
+    """
+    wanted = {old: new for old, new in names.items() if new and new != old}
+    while True:
+        count = Counter(wanted.get(name, name) for name in dict.fromkeys(present))
+        double = [old for old, new in wanted.items() if count[new] > 1]
+        if not double:
+            return wanted
+        for old in double:
+            del wanted[old]
+
+
+def _values(graph: GraphProto) -> set[str]:
+    found = {
+        value.name for inner in graphs(graph) for value in (*inner.input, *inner.output, *inner.initializer)
+    }
+    for inner in graphs(graph):
+        for node in inner.node:
+            found.update(node.input, node.output)
+    return found - {""}
 
 
 def order_outputs(model: ModelProto, names: Sequence[str]) -> None:

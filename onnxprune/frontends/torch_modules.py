@@ -125,7 +125,14 @@ def _exported(
     def export(**more: Any) -> ModelProto:
         return proto_of(
             torch.onnx.export(
-                model, arguments, kwargs=keywords or None, opset_version=version, dynamo=True, verbose=False, **names, **more
+                model,
+                arguments,
+                kwargs=keywords or None,
+                opset_version=version,
+                dynamo=True,
+                verbose=False,
+                **names,
+                **more,
             )
         )
 

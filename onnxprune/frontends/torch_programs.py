@@ -105,4 +105,6 @@ def _check_pickle(entry: str, content: bytes, where: str) -> None:
     try:
         torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as exc:  # pickle.UnpicklingError and whatever damage leads to
-        raise InputError(f"{where} holds pickled objects that are no tensors ({quoted(entry)}).", hint=_AGAIN) from exc
+        raise InputError(
+            f"{where} holds pickled objects that are no tensors ({quoted(entry)}).", hint=_AGAIN
+        ) from exc

@@ -12,7 +12,7 @@ from onnxprune.plan.balance import balanced_counts
 from onnxprune.plan.budget import meet_budget
 from onnxprune.plan.costs import Costs
 from onnxprune.plan.field import Field
-from onnxprune.plan.problem import Problem
+from onnxprune.plan.problem import TOLERANCE, Problem
 from onnxprune.plan.targets import BudgetTarget, Metric, RatioTarget, Target
 
 
@@ -80,4 +80,13 @@ def align_counts(field: Field, draft: Draft, grid: int) -> Indices:
     if draft.ceiling and problem.smallest() > draft.target:
         # a group below 4 units is rounded up; others then have to give more than they would
         problem = replace(problem, choices=field.choices(draft.counts, grid, least=True))
-    return balanced_counts(problem)
+    if draft.ceiling:
+        return balanced_counts(problem)
+    # what no convolution touches has no grid, so it makes up for the others only where it has to
+    kept = tuple(
+        choices if group.steps else np.intersect1d(choices, count)
+        for group, choices, count in zip(field.structure.groups, choices, draft.counts, strict=True)
+    )
+    counts = balanced_counts(replace(problem, choices=kept))
+    total = problem.costs.total(counts / field.sizes)
+    return counts if abs(total - draft.target) <= TOLERANCE * draft.target else balanced_counts(problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +23,18 @@ def describe_source(model: Model) -> dict[str, Any]:
         "path": None if model.path is None else str(model.path),
         "bytes": model.nbytes,
         "sha256": model.sha256,
-        "external_data": [str(path) for path in model.external],
+        "external_data": [_beside(path, model) for path in model.external],
         "opset": {imported.domain or "ai.onnx": imported.version for imported in proto.opset_import},
         "ir_version": proto.ir_version,
         "producer": f"{proto.producer_name} {proto.producer_version}".strip(),
         "graph": proto.graph.name,
         "nodes": len(proto.graph.node),
     }
+
+
+def _beside(path: Path, model: Model) -> str:
+    """A data file as the model refers to it: equal copies of a model give equal reports."""
+    return str(path) if model.path is None else os.path.relpath(path, model.path.parent.resolve())
 
 
 def describe_output(

@@ -77,9 +77,9 @@ def _groups(found: Inspection, names: Mapping[str, str], room: int, chars: Signs
     rows, half = found.prunable, (SCREEN - 1) // 2
     shown = rows if len(rows) <= SCREEN else (*rows[:half], *rows[-half:])
     cells = [_cells(row, found, names, chars) for row in shown]
-    heads = ("group", "channels", "MACs", "params", "layers that share it")
+    heads = ("group", "channels", "MACs", "params", "coupled with")
     fixed = sum(max(len(own[i]) for own in (heads, *cells)) for i in (1, 2, 3)) + 4 * 2
-    first = min(max(len(own[0]) for own in cells), max(_NARROW, (room - fixed) // 2))
+    first = min(max(len(own[0]) for own in cells), max(_NARROW, (room - fixed) * 3 // 5))
     table = grid("left", "right", "right", "right", "left")
     table.add_row(*(Text(head, "dim") for head in heads))
     for place, own in enumerate(cells):
@@ -87,25 +87,27 @@ def _groups(found: Inspection, names: Mapping[str, str], room: int, chars: Signs
             gap = f"{plural(len(rows) - len(shown), 'group')} left out, -v shows all"
             table.add_row(Text(gap[:first], "dim italic"))
         last = max(8, room - fixed - first)
-        table.add_row(shortened(own[0], first), *own[1:4], shortened(own[4], last))
+        others = shortened(own[4], last - len(own[5])) + own[5]
+        table.add_row(shortened(own[0], first), *own[1:4], others)
     return table
 
 
 def _cells(row: GroupRow, found: Inspection, names: Mapping[str, str], chars: Signs) -> tuple[str, ...]:
-    """Name, channels, shares of MACs and parameters, and layers."""
-    layers = [names.get(name, printable(name)) for name in row.group.layers]
+    """Name, channels, shares of MACs and parameters, the next layer coupled, and how many more."""
+    layers = [names.get(name, printable(name)) for name in row.group.layers if name != row.group.name]
     return (
         names.get(row.group.name, printable(row.group.name)),
         _channels(row, chars),
         percent(share(found.totals["macs"], row.macs)) if found.totals["macs"] else chars.dash,
         percent(share(found.totals["params"], row.params)),
-        ", ".join(layers[:1]) + (f" +{len(layers) - 1}" if len(layers) > 1 else ""),
+        layers[0] if layers else "",
+        f" +{len(layers) - 1}" if len(layers) > 1 else "",
     )
 
 
 def _members(row: GroupRow, found: Inspection, names: Mapping[str, str], chars: Signs) -> Text:
     """A group with every tensor axis that its channels run along."""
-    name, channels, macs, params, _ = _cells(row, found, names, chars)
+    name, channels, macs, params, *_ = _cells(row, found, names, chars)
     text = Text.assemble(
         (name, "bold"), f"  {channels} channels, {macs} of the MACs, {params} of the parameters"
     )

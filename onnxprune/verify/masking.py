@@ -61,8 +61,8 @@ def masked_program(coupling: Coupling, cuts: Cuts, survivors: Survivors) -> Prog
     model = coupling.model
     neutral = neutral_values(model)
     masks = {name: Mask(kept_of(axes), neutral.get(name, _ZERO)) for name, axes in cuts.items()}
-    inside = _too_large_to_copy(model.constants, masks) if model.external else set()
-    copies = {name: mask.apply(model.constants[name]) for name, mask in masks.items() if name not in inside}
+    inside = _too_large_to_copy(model.constants, masks) if model.external else []
+    copies = {name: masks[name].apply(model.constants[name]) for name in masks.keys() - set(inside)}
     program = program_of(replace(model, constants=model.constants.with_changes(copies)))
     readers = first_readers(program.proto.graph)
     for name in inside:
@@ -114,15 +114,15 @@ def disagreement(coupling: Coupling, cuts: Cuts, survivors: Survivors) -> str:
     return ""
 
 
-def _too_large_to_copy(constants: Mapping[str, Constant], masks: Mapping[str, Mask]) -> set[str]:
-    found = set()
+def _too_large_to_copy(constants: Mapping[str, Constant], masks: Mapping[str, Mask]) -> list[str]:
+    found = []
     copied = 0.0
     for name, mask in masks.items():
         constant = constants[name]
         copied += constant.size * constant.itemsize
         multiplies = constant.data_type in _FLOATS and not mask.neutral.any()
         if copied > COPIED_BYTES and multiplies and is_fed(constant):
-            found.add(name)
+            found.append(name)
     return found
 
 

@@ -25,6 +25,9 @@ from onnxprune.verify.program import Program
 Masks = Mapping[int, npt.NDArray[np.bool_]]
 """By axis, for each index whether it is kept; axes that keep all are absent."""
 
+_FIRST_WHERE = 9
+"""The opset that brought the operator; older models hold nothing but float32."""
+
 
 def use_kept_statistics(program: Program, coupling: Coupling, survivors: Survivors) -> None:
     """Rewrite every node of the program that takes a statistic over an axis that was cut."""
@@ -45,26 +48,20 @@ class _Rewriting:
         self.nodes: list[NodeProto] = []
 
     def run(self) -> list[NodeProto]:
-        compact = self._pruned()
-        full = NodeProto()
+        compact, full = self._pruned(), NodeProto()
         full.CopyFrom(self.original)
-        full.name = ""  # ONNX Runtime wants them unique
-        needed = False
+        full.name = ""  # ONNX Runtime wants names of nodes unique
+        cut: dict[int, Masks] = {}
         for i, name in enumerate(self.original.output):
             masks = self._masks(self.engine.axes.get(name, [])) if name else {}
-            if not masks:  # the statistic itself, or a mean that is gone from the axis
-                full.output[i] = self.program.fresh(f"{name}/all") if name else ""
-                continue
-            needed = True
-            full.output[i] = self.program.fresh(f"{name}/all")
-            compact.output[i] = self.program.fresh(f"{name}/kept")
-        self.nodes.append(compact)
-        if needed:
-            self.nodes.append(full)
-        for i, name in enumerate(self.original.output):
-            if name and compact.output[i] != name:
-                masks = self._masks(self.engine.axes[name])
-                self._lay_out(compact.output[i], full.output[i], name, masks)
+            if name:
+                full.output[i] = self.program.fresh(f"{name}/all")
+            if masks:  # else it is the statistic itself, or a mean that the axis is gone from
+                cut[i] = masks
+                compact.output[i] = self.program.fresh(f"{name}/kept")
+        self.nodes += [compact, full] if cut else [compact]
+        for i, masks in cut.items():
+            self._lay_out(compact.output[i], full.output[i], self.original.output[i], masks)
         return self.nodes
 
     def _pruned(self) -> NodeProto:
@@ -96,8 +93,21 @@ class _Rewriting:
             shape = [1] * rank
             shape[axis] = len(kept)
             everywhere = everywhere & kept.reshape(shape)
-        mask = self.program.hold(f"{output}/mask", everywhere)
-        self.nodes.append(self.program.node("Where", [mask, compact, full], output))
+        self._choose(everywhere, compact, full, output)
+
+    def _choose(self, where: npt.NDArray[np.bool_], compact: str, full: str, output: str) -> None:
+        if self.engine.opsets.get("", 0) >= _FIRST_WHERE:
+            mask = self.program.hold(f"{output}/mask", where)
+            self.nodes.append(self.program.node("Where", [mask, compact, full], output))
+            return
+        ones, zeros = (
+            self.program.hold(f"{output}/mask", mask.astype(np.float32)) for mask in (where, ~where)
+        )
+        terms = [
+            self._add("Mul", [value, factor], f"{output}/part")
+            for value, factor in ((compact, ones), (full, zeros))
+        ]
+        self.nodes.append(self.program.node("Add", terms, output))
 
     def _masks(self, axes: Axes) -> Masks:
         masks = {axis: self.survivors.mask(labels) for axis, labels in enumerate(axes)}

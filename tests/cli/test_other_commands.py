@@ -28,7 +28,7 @@ def test_inspect_shows_groups_and_what_holds_the_rest(tmp_path: Path) -> None:
     save(tmp_path, stubborn_network())
     done = onnxprune("inspect", "model.onnx", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for said in ("conv2", "48", "Softmax", "feeds the output 'logits'"):
+    for said in ("conv2", "64", "Softmax", "feeds the output 'logits'"):
         assert said in done.stdout
     assert files(tmp_path) == {"model.onnx"}
 
@@ -37,7 +37,7 @@ def test_inspect_as_json(tmp_path: Path) -> None:
     save(tmp_path, network())
     found = as_json("inspect", "model.onnx", cwd=tmp_path)
     assert found["planned"] is None
-    assert found["totals"]["filters"] == 32 + 48 + 10
+    assert found["totals"]["filters"] == 32 + 64 + 10
     first, second = found["groups"]
     assert (first["name"], first["channels"], first["kept"], first["prunable"]) == ("conv1", 32, None, True)
     assert [(m["tensor"], m["axis"], m["role"]) for m in first["members"]] == [
@@ -45,8 +45,8 @@ def test_inspect_as_json(tmp_path: Path) -> None:
         ("conv1.bias", 0, "bias"),
         ("conv2.weight", 1, "input"),
     ]
-    assert first["macs"] == 64 * 9 * (3 * 32 + 32 * 48)
-    assert second["params"] == 48 * 32 * 9 + 48 + 10 * 48
+    assert first["macs"] == 64 * 9 * (3 * 32 + 32 * 64)
+    assert second["params"] == 64 * 32 * 9 + 64 + 10 * 64
     assert [row["prunable"] for row in found["layers"]] == [True, True, False]
 
 
@@ -83,7 +83,7 @@ def test_verify_refuses_a_changed_weight(run: Path) -> None:
 def test_verify_refuses_cuts_that_were_not_made(run: Path) -> None:
     report = json.loads((run / "r.json").read_text())
     kept = report["cuts"]["head.weight"]["1"]["kept"]
-    gone = next(i for i in range(48) if i not in kept)
+    gone = next(i for i in range(64) if i not in kept)
     report["cuts"]["head.weight"]["1"]["kept"] = sorted([*kept[1:], gone])
     (run / "r.json").write_text(json.dumps(report))
     assert onnxprune("verify", "model.onnx", "small.onnx", "r.json", cwd=run).returncode == 1

@@ -79,7 +79,7 @@ def _check_totals(report: dict, before: onnx.ModelProto, after: onnx.ModelProto)
     assert report["totals"]["bytes"] == [report["source"]["bytes"], report["output"]["bytes"]]
     channels = [row["channels"] for row in report["layers"]]
     assert report["totals"]["filters"] == [sum(c[0] for c in channels), sum(c[1] for c in channels)]
-    widths = ([32, 48], [row["channels"][1] for row in report["layers"][:2]])
+    widths = ([32, 64], [row["channels"][1] for row in report["layers"][:2]])
     macs = [64 * 9 * (3 * a + a * b) + 10 * b for a, b in widths]
     assert report["totals"]["macs"] == macs
 
@@ -126,7 +126,17 @@ def test_budgets_and_selection_reach_the_plan(model: Path) -> None:
     single = as_json(
         model.name, "--ratio", "0", "--layer-ratio", "conv2*=0.5", "--align", "off", cwd=model.parent
     )
-    assert [row["channels"][1] for row in single["layers"]] == [32, 24, 10]
+    assert [row["channels"][1] for row in single["layers"]] == [32, 32, 10]
+
+
+def test_alignment_that_moves_the_plan_is_said(model: Path) -> None:
+    given = ("--ratio", "0.6", "--dry-run", "--align")
+    aligned = as_json(model.name, *given, 32, "--include", "conv1", cwd=model.parent)
+    assert aligned["alignment"]["deviation"] > 0.03
+    assert "--align off" in aligned["warnings"][-1]
+    plain = as_json(model.name, *given, "off", cwd=model.parent)
+    assert plain["alignment"]["deviation"] == 0
+    assert plain["warnings"] == []
 
 
 def test_reports_in_both_forms(model: Path) -> None:

@@ -190,25 +190,59 @@ def test_disturbed_random_graphs_fail() -> None:
     assert failed >= 13  # a network may end in a way that hides a factor, such as a normalisation
 
 
+@pytest.mark.parametrize("opset", [7, 8, 9, 11, 13])
+def test_old_opsets(opset: int) -> None:
+    proto = group_norm()
+    proto.opset_import[0].version = opset
+    found = example(proto)
+    assert "Where" not in {node.op_type for node in found.cut.model.proto.graph.node}
+    assert found.verify().passed
+
+
+def test_constants_that_are_outputs_or_read_by_a_branch() -> None:
+    graph = """(float[4, 8] x, bool flag) => (float y, float[200] table) {
+        a = Gemm(x, w1)  r = Relu(a)  c = Gemm(r, w2)
+        t = If(flag) <then_branch = p () => (float u) { u = Identity(table) },
+                      else_branch = q () => (float v) { v = Neg(other) }>
+        s = ReduceSum<keepdims = 0>(t)  y = Add(c, s)
+    }"""
+    constants = {"w1": (8, 16), "w2": (16, 5), "table": (200,), "other": (200,)}
+    found = example(network(graph, constants))
+    assert found.verify().passed
+
+
 def test_a_divisor_is_masked_by_one() -> None:
     body = "h = Div(d, scale)"
     assert example(tokens(body, {"scale": np.linspace(1, 2, 24).astype(np.float32)})).verify().passed
 
 
 def test_a_vector_shared_by_layers_that_lose_other_channels_passes() -> None:
+    """In the sum a bias that was only masked where both lost it would show."""
     graph = """(float[4, 8] x) => (float y, float z) {
-        a = Gemm(x, w1, b)  p = Sigmoid(a)  y = Gemm(p, w2)
+        a = Gemm(x, w1, b)  y = ReduceSum(a, last)
         c = Gemm(x, w3, b)  q = Sigmoid(c)  z = Gemm(q, w4)
     }"""
-    constants = {"w1": (8, 16), "b": (16,), "w3": (8, 16), "w2": (16, 5), "w4": (16, 3)}
+    constants = {"w1": (8, 16), "b": (16,), "w3": (8, 16), "w4": (16, 3), "last": np.array([1])}
     found = example(network(graph, constants), seed=3)
     assert "b" not in found.cut.model.constants
     assert found.verify().passed
 
 
+def test_a_normalisation_that_loses_groups_and_channels_of_each() -> None:
+    graph = """(float[2, 3, 6, 6] x) => (float y) {
+        a = Conv(x, w1)  n = GroupNormalization<num_groups = 4>(a, scale, shift)  r = Relu(n)  y = Conv(r, w2)
+    }"""
+    constants = {"w1": (24, 3, 3, 3), "scale": (24,), "shift": (24,), "w2": (5, 24, 1, 1)}
+    source = load_model(network(graph, constants, opset=21, ir=10))
+    coupling = couple(source)
+    kept = {group.name: np.arange(group.size)[1:] for group in coupling.structure.groups}
+    assert [len(positions) for positions in kept.values()] == [3, 5]
+    assert Example(source, coupling, apply(coupling, kept)).verify().passed
+
+
 def test_masked_quantised_weights_pass() -> None:
     graph = """(float[2, 3, 6, 6] x) => (float y) {
-        w = DequantizeLinear<axis = 0>(w1, s1, z1)  a = Conv(x, w)  r = Relu(a)
+        w = DequantizeLinear<axis = 0>(w1, s1, z1)  a = Conv(x, w)  r = Sigmoid(a)
         v = DequantizeLinear<axis = 0>(w2, s2, z2)  y = Conv(r, v)
     }"""
     rng = np.random.default_rng(0)

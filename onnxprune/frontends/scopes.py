@@ -1,0 +1,47 @@
+"""Keras layer names in the graphs that Keras 3 leaves on TensorFlow.
+
+Keras 3 opens the scope of a layer once to build it and again to call it, and TensorFlow makes the second
+one unique: what the layer ``conv2d`` computes is called ``model_1/conv2d_1/...``, and the scope of the
+layer ``conv2d_1`` is ``conv2d_1_2``. The layers' own names are put back, so that reports and globs mean
+what the author of the network called things.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from onnx import ModelProto
+
+from onnxprune.frontends.tidy import distinct, graphs, rename_values
+
+_UNIQUE = re.compile(r"(?P<layer>.+)_\d+")
+
+
+def restore_layer_names(model: ModelProto, layers: Collection[str]) -> None:
+    """Put layer names in place of scopes, in the names of nodes and values; a name that would be double stays.
+
+    Args:
+        model: changed in place.
+        layers: names of the layers, at whatever depth.
+    """
+    nodes = [node for graph in graphs(model.graph) for node in graph.node]
+    names = [node.name for node in nodes]
+    new = distinct({name: _restored(name, layers) for name in names}, names)
+    for node in nodes:
+        node.name = new.get(node.name, node.name)
+    fixed = {value.name for value in (*model.graph.input, *model.graph.output)}
+    values = {name for node in nodes for name in (*node.input, *node.output)} - fixed
+    rename_values(model, {name: _restored(name, layers) for name in values})
+
+
+def _restored(name: str, layers: Collection[str]) -> str:
+    """A name with its leading scopes as layers, as far as they are any."""
+    scopes = name.split("/")
+    for position, scope in enumerate(scopes):
+        found = _UNIQUE.fullmatch(scope)
+        if found and found["layer"] in layers:
+            scopes[position] = found["layer"]
+        elif scope not in layers:
+            break
+    return "/".join(scopes)
