@@ -10,10 +10,14 @@ import numpy.typing as npt
 
 from onnxprune.coupling.groups import Floats, Indices
 from onnxprune.plan.combinations import best_combination
-from onnxprune.plan.problem import FINE, Problem
+from onnxprune.plan.problem import FINE, TOLERANCE, Problem
 
-REACHES = (1 / 16, 1 / 4, 1.0)
+REACHES = (1 / 16, 1 / 4, 1 / 2, 1.0)
 """Shares of its units that a group may end up from its wanted count, tried in turn."""
+
+USUAL = 1 / 4
+"""Farther reaches are taken only where they bring the total within tolerance: nobody asked for layers
+that are distorted in vain."""
 
 NEAR = 0.01
 """Share of the target within which no farther counts are tried."""
@@ -46,12 +50,11 @@ def balanced_counts(problem: Problem) -> Indices:
     found: list[Indices] = []
     for reach in REACHES:
         counts = _walked(replace(problem, choices=_within(problem, reach)))
-        found.append(counts)
-        if (
-            problem.misses(problem.costs.totals((counts / problem.sizes)[None, :]))[0]
-            <= NEAR * problem.target
-        ):
-            break
+        miss = problem.misses(problem.costs.totals((counts / problem.sizes)[None, :]))[0]
+        if miss <= NEAR * problem.target:
+            return counts
+        if reach <= USUAL or problem.ceiling or miss <= TOLERANCE * problem.target:
+            found.append(counts)
     return found[int(np.argmin(problem.badness(np.array(found))))]
 
 

@@ -87,6 +87,14 @@ def align_counts(field: Field, draft: Draft, grid: int) -> Indices:
         choices if group.steps else np.intersect1d(choices, count)
         for group, choices, count in zip(field.structure.groups, choices, draft.counts, strict=True)
     )
-    counts = balanced_counts(replace(problem, choices=kept))
-    total = problem.costs.total(counts / field.sizes)
-    return counts if abs(total - draft.target) <= TOLERANCE * draft.target else balanced_counts(problem)
+    steady = balanced_counts(replace(problem, choices=kept))
+    if _miss(problem, steady) <= TOLERANCE:
+        return steady
+    shifted = balanced_counts(problem)
+    return shifted if _miss(problem, shifted) <= TOLERANCE else steady
+
+
+def _miss(problem: Problem, counts: Indices) -> float:
+    """How far the total is from the target, as a share of it."""
+    total = problem.costs.total(counts / problem.sizes)
+    return abs(total - problem.target) / (abs(problem.target) or 1.0)
