@@ -44,9 +44,8 @@ def masked_equivalence(
 ) -> Verification:
     """Compare the pruned model with the source in which the removed slices are masked, on random inputs.
 
-    Removed slices of constants become zero, constants that divide become one there, quantised ones their
-    zero point; normalisations and means over a cut axis take their statistic over the kept indices.
-    Symbolic dims get small sizes. The two models run one after the other, so that memory holds one.
+    Removed slices become zero, one in divisors, the zero point in quantised constants; normalisations and
+    means over a cut axis take their statistic over the kept indices. The models run one after the other.
 
     Args:
         source: the model before the cut, the one that was coupled.
@@ -55,9 +54,8 @@ def masked_equivalence(
         samples: draws of random inputs.
         seed: of the first draw.
         threads: of ONNX Runtime; None leaves the choice to it.
-        tolerance: largest error of an output relative to its largest magnitude; None takes what the
-            precision of the model explains: 1e-4, for float16 1e-2, where activations are quantised
-            2e-2, and more where the source itself amplifies rounding.
+        tolerance: largest error of an output relative to its largest magnitude; None takes 1e-4, for
+            float16 1e-2, for quantised activations 2e-2, and more where the source amplifies rounding.
 
     Raises:
         InputError: ONNX Runtime does not run the source, so nothing can be compared.
@@ -74,8 +72,8 @@ def masked_equivalence(
         return Verification(False, 0.0, allowed, 0, False, f"{stop}, so no random inputs can be made")
     runs = _run_source(_masked_source(coupling, cut), inputs, range(seed, seed + samples), threads)
     worst = _worst(runs, _run_pruned(program_of(cut.model), runs, threads))
-    most = max(_MOST, _MOST_TIMES * allowed)
-    if tolerance is None and allowed < worst.error <= most:
+    most = allowed if tolerance is not None else max(_MOST, _MOST_TIMES * allowed)
+    if allowed < worst.error <= most:
         explained = _STEPS * _rounding(_masked_source(coupling, cut), runs, threads)
         allowed = max(allowed, min(explained, most))
     return _verdict(worst, allowed, samples)

@@ -28,7 +28,6 @@ def recheck(
     cuts: Cuts,
     *,
     exact: bool = True,
-    samples: int = 2,
     seed: int = 0,
     threads: int | None = None,
 ) -> Verification:
@@ -42,8 +41,7 @@ def recheck(
         cuts: as in the report.
         exact: the values were cut and not changed otherwise (no repair, no flushing of tiny weights), so
             that every constant must equal the kept slices of the source bit for bit.
-        samples: draws of random inputs.
-        seed: of the first draw.
+        seed: of the random inputs.
         threads: of ONNX Runtime; None leaves the choice to it.
 
     Raises:
@@ -62,8 +60,7 @@ def recheck(
         )
     if exact:
         _check_values(source, pruned, cuts)
-    cut = Cut(pruned, cuts, survivors)
-    return masked_equivalence(source, cut, coupling, samples=samples, seed=seed, threads=threads)
+    return masked_equivalence(source, Cut(pruned, cuts, survivors), coupling, seed=seed, threads=threads)
 
 
 def check_cuts(source: Model, cuts: Mapping[str, Any]) -> None:

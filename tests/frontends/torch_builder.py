@@ -61,9 +61,9 @@ class Built(nn.Module):
         return self.part(lambda: kind(x.shape[1], eps=1e-3))(x)
 
     def layer_norm(self, x: Tensor) -> Tensor:
-        last = x.movedim(1, -1) if x.ndim == 4 else x
+        last = x.permute(0, 2, 3, 1) if x.ndim == 4 else x
         y = self.part(lambda: nn.LayerNorm(last.shape[-1], eps=1e-3))(last)
-        return y.movedim(-1, 1) if x.ndim == 4 else y
+        return y.permute(0, 3, 1, 2) if x.ndim == 4 else y
 
     def scale(self, x: Tensor) -> Tensor:
         return x * self.part(lambda: Constant(torch.empty(x.shape[1], 1, 1).uniform_(0.2, 0.6))).value
@@ -75,7 +75,7 @@ class Built(nn.Module):
         return self.part(lambda: nn.Linear(x.shape[-1], units))(x)
 
     def pointwise(self, x: Tensor, units: int) -> Tensor:
-        return self.dense(x.movedim(1, -1), units).movedim(-1, 1)
+        return self.dense(x.permute(0, 2, 3, 1), units).permute(0, 3, 1, 2)
 
     def attention(self, x: Tensor, heads: int) -> Tensor:
         n = x.shape[-1]

@@ -46,7 +46,8 @@ def test_counts_are_admissible_and_within_tolerance_where_any_combination_is(wid
     assert all(count in allowed for count, allowed in zip(counts, problem.choices, strict=True))
     ours = abs(total_of(structure, counts) - problem.target)
     if ours > TOLERANCE * problem.target:
-        assert ours <= abs(all_totals(problem) - problem.target).min() * (1 + 1e-6)
+        # then no combination is; the counts may stay nearer to the wanted ones than the best total would
+        assert abs(all_totals(problem) - problem.target).min() > TOLERANCE * problem.target
 
 
 @given(widths=WIDTHS, budget=st.floats(0.05, 0.95), grid=st.sampled_from([1, 4, 8, 16]))
