@@ -26,6 +26,7 @@ def inspect(
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     layer_ratio: LayerRatios = (),
+    granularity: str = "inner",
     seed: int = 0,
     progress: Step | None = None,
 ) -> Inspection:
@@ -47,6 +48,7 @@ def inspect(
         include: globs of what alone is cut.
         exclude: globs of what stays whole.
         layer_ratio: ratios of single layers by glob.
+        granularity: ``inner`` or ``outer``: which factor of an axis is offered.
         seed: of every random choice.
         progress: called with the name of each step as it begins.
 
@@ -66,6 +68,7 @@ def inspect(
         include=globs(include),
         exclude=globs(exclude),
         layer_ratios=pairs(layer_ratio),
+        granularity=granularity,
         seed=seed,
     )
     return examine(model, settings, progress=progress)
@@ -81,6 +84,6 @@ def examine(model: Source, settings: Settings, *, progress: Step | None = None) 
     step = progress or (lambda _: None)
     job: Job | None = open_job(settings) if settings.asks_for_plan else None
     step("loading")
-    coupling = open_model(load_model(model), step)
+    coupling = open_model(load_model(model), step, settings.factor)
     plan = plan_model(coupling, job, step).plan if job else None
     return describe(coupling, plan, job.to_dict() if job else {})

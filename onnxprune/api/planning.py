@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxprune.api.settings import Job
 from onnxprune.coupling import Coupling, Structure, couple
+from onnxprune.coupling.partners import Granularity
 from onnxprune.coupling.groups import Role
 from onnxprune.criteria import Criterion, known, rescorer, score_groups
 from onnxprune.errors import InputError, OnnxPruneError, UsageError
@@ -43,14 +44,14 @@ class Planned:
     notes: tuple[str, ...]
 
 
-def open_model(model: Model, step: Step) -> Coupling:
+def open_model(model: Model, step: Step, granularity: Granularity = "inner") -> Coupling:
     """Couple a model whose weights can be ranked.
 
     Raises:
         InputError: weights that would be cut hold NaN or infinity.
     """
     step("coupling channels")
-    coupling = couple(model)
+    coupling = couple(model, granularity=granularity)
     ranked = dict.fromkeys(
         s.constant for group in coupling.structure.groups for s in group.slices if s.role is not Role.OTHER
     )  # constants of other kinds, such as masks, may rightly be infinite

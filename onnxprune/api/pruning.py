@@ -30,6 +30,7 @@ def prune(
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     layer_ratio: LayerRatios = (),
+    granularity: str = "inner",
     verify: bool = True,
     seed: int = 0,
     threads: int | None = None,
@@ -60,6 +61,8 @@ def prune(
         include: globs of layers, weights or groups; only those are cut.
         exclude: globs of layers, weights or groups that stay whole.
         layer_ratio: ratios of single layers by glob; the last match counts.
+        granularity: ``inner`` removes dimensions within attention heads and channels within
+            convolution groups, ``outer`` whole heads and whole groups.
         verify: compare the result with the masked source on random inputs before it is written.
         seed: of every random choice.
         threads: of ONNX Runtime, None leaves the choice to it.
@@ -85,6 +88,7 @@ def prune(
         include=globs(include),
         exclude=globs(exclude),
         layer_ratios=pairs(layer_ratio),
+        granularity=granularity,
         verify=verify,
         seed=seed,
         threads=threads,

@@ -73,7 +73,7 @@ def run(
     model = load_model(source)
     if output is not None:
         check_output(output, model)
-    coupling = open_model(model, step)
+    coupling = open_model(model, step, job.settings.factor)
     if must_cut and not job.only_cleans:
         check_prunable(coupling.structure, model)
     planned = plan_model(coupling, job, step)

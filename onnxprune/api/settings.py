@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onnxprune.coupling.partners import Granularity
 from onnxprune.criteria import Criterion, Score, criterion
 from onnxprune.criteria.registry import choose
 from onnxprune.errors import UsageError
@@ -33,6 +34,9 @@ TARGETS: Mapping[str, Callable[[str | float], Target]] = {
 SCORINGS = {"independent": False, "greedy": True}
 """Whether each group is scored without the channels that earlier groups have lost."""
 
+GRANULARITIES: dict[str, Granularity] = {"inner": "inner", "outer": "outer"}
+"""Which factor of an axis goes: dimensions within heads and channels within groups, or whole ones."""
+
 PLANNING = ("scope", "align", "include", "exclude", "layer_ratios", "scoring")
 """Settings beside the targets that say what is removed."""
 
@@ -58,10 +62,20 @@ class Settings:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     layer_ratios: tuple[tuple[str, float], ...] = ()
+    granularity: str = "inner"
     verify: bool = True
     strict: bool = False
     seed: int = 0
     threads: int | None = None
+
+    @property
+    def factor(self) -> Granularity:
+        """Which factor of an axis is offered for pruning.
+
+        Raises:
+            UsageError: there is no such granularity.
+        """
+        return GRANULARITIES[choose("granularity", self.granularity, GRANULARITIES)]
 
     @property
     def asks_for_plan(self) -> bool:
@@ -131,6 +145,7 @@ class Job:
             "include": list(own.include),
             "exclude": list(own.exclude),
             "layer_ratios": [list(pair) for pair in own.layer_ratios],
+            "granularity": own.granularity,
             "verify": own.verify,
             "strict": own.strict,
             "seed": own.seed,

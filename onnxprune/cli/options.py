@@ -139,6 +139,16 @@ class ScopeOptions:
         list[str] | None,
         option(WHERE, "--layer-ratio", metavar="GLOB=R", help="Another ratio for the layers that match."),
     ] = None
+    granularity: Annotated[
+        str,
+        option(
+            WHERE,
+            "--granularity",
+            metavar="inner|outer",
+            help="Remove dimensions within attention heads and channels within convolution groups (inner, "
+            "default), or whole heads and whole groups (outer).",
+        ),
+    ] = "inner"
     align: Annotated[
         str,
         option(

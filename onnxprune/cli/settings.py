@@ -38,6 +38,7 @@ def settings(
         align=scope.align,
         include=tuple(scope.include or ()),
         exclude=tuple(scope.exclude or ()),
+        granularity=scope.granularity,
         layer_ratios=tuple(map(parse_layer_ratio, scope.layer_ratio or ())),
         seed=scope.seed,
         verify=checks.verify,

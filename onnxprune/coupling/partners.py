@@ -34,7 +34,7 @@ def hold_partners(
         products: group positions of the members of each product label, outermost first.
         leaves: leaves of each group.
         statistic: groups that a normalisation takes its mean over.
-        granularity: which end is preferred.
+        granularity: which end is preferred; outer units are taken however few they are.
     """
     held: dict[int, int] = {}
     tuples = dict.fromkeys(tuple(p) for p in products)
@@ -42,7 +42,8 @@ def hold_partners(
         active = [g for g in members if g not in held and len(leaves[g]) > 1]
         if len(set(active)) < 2:
             continue
-        fine = [g for g in active if len(leaves[g]) >= ENOUGH_UNITS]
+        enough = ENOUGH_UNITS if granularity == "inner" else 2
+        fine = [g for g in active if len(leaves[g]) >= enough]
         steady = [g for g in fine if g not in statistic]
         choice = steady or fine or [max(active, key=lambda g: len(leaves[g]))]
         chosen = choice[-1 if granularity == "inner" else 0]

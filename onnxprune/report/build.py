@@ -94,6 +94,7 @@ def layer_rows(
 def _row(layer: Layer, change: Change, reasons: Mapping[str, str], free: Set[str]) -> LayerRow:
     whole = dict.fromkeys(reasons[group] for group in layer.groups if group in reasons)
     left: Status = "kept" if free & set(layer.groups) else "pinned"
+    outranked = "its filters rank above those that its group lost in other layers"
     return LayerRow(
         name=layer.name,
         op=layer.op,
@@ -101,5 +102,5 @@ def _row(layer: Layer, change: Change, reasons: Mapping[str, str], free: Set[str
         channels=change,
         groups=layer.groups,
         status="pruned" if change[1] < change[0] else left,
-        reason=layer.reason or "; ".join(whole),
+        reason=layer.reason or "; ".join(whole) or (outranked if change[1] == change[0] else ""),
     )

@@ -82,7 +82,7 @@ def layers(report: Report, room: int, chars: Signs, limit: int | None) -> Table:
     shown = listing(report.layers, limit=limit)
     every = (*shown.head, *shown.tail)
     op = max(len("op"), *(len(_op(line)) for line in every))
-    channels = max(len(_channels(line, chars)) for line in every)
+    channels = max(len("channels"), *(len(_channels(line, chars)) for line in every))
     cells = 24 if room >= _WIDE else 14
     names = room - (op + channels + cells + len("pinned") + 4 * 2)
     table = grid("left", "left", "right", "left", "right")

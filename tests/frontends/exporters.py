@@ -71,7 +71,11 @@ def keras_network(name: str) -> tuple[Any, np.ndarray, np.ndarray]:
 
     inputs = images(name)
     expected = keras_builder.build(NETWORKS[name], name)(inputs, training=False)
-    return keras_builder.build(NETWORKS[name], name), inputs, np.asarray(keras_builder.ops.convert_to_numpy(expected))
+    return (
+        keras_builder.build(NETWORKS[name], name),
+        inputs,
+        np.asarray(keras_builder.ops.convert_to_numpy(expected)),
+    )
 
 
 def torch_dynamo(name: str, folder: Path) -> Exported:
@@ -89,7 +93,12 @@ def torch_script(name: str, folder: Path) -> Exported:
     module, inputs, expected = torch_network(name)
     file = io.BytesIO()
     axes = {"image": {0: "batch"}, "output": {0: "batch"}}
-    options = {"input_names": ["image"], "output_names": ["output"], "dynamic_axes": axes, "opset_version": 20}
+    options = {
+        "input_names": ["image"],
+        "output_names": ["output"],
+        "dynamic_axes": axes,
+        "opset_version": 20,
+    }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(module, (torch.from_numpy(inputs),), file, dynamo=False, **options)
@@ -106,7 +115,9 @@ def torch_program(name: str, folder: Path) -> Exported:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         batch = ({0: torch.export.Dim("batch")},)
-        torch.export.save(torch.export.export(module, (torch.from_numpy(inputs),), dynamic_shapes=batch), path)
+        torch.export.save(
+            torch.export.export(module, (torch.from_numpy(inputs),), dynamic_shapes=batch), path
+        )
     return Exported(convert(path), inputs, expected)
 
 
