@@ -129,6 +129,15 @@ def row(name: str, source: Path, nbytes: int, *options: str) -> list[str]:
     return [name, size, left, f"{measured.seconds:.1f}", memory, peak, passed]
 
 
+def large_rows(path: Path, gigabytes: float) -> list[list[str]]:
+    """Prune a large model with and without verification."""
+    measure([sys.executable, __file__, "--gigabytes", str(gigabytes), "--make", path])
+    size = path.stat().st_size + path.with_name("weights.bin").stat().st_size
+    found = [row("external data", path, size), row("the same, `--no-verify`", path, size, "--no-verify")]
+    print(*found, sep="\n", flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -144,7 +153,7 @@ def main() -> None:
     if arguments.make:  # in a process of its own, whose memory is not counted
         large_model(arguments.make, nbytes)
         return
-    rows = []
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         for nodes in [int(n) for n in arguments.nodes.split(",") if n]:
             path = Path(folder) / f"{nodes}.onnx"
@@ -152,15 +161,7 @@ def main() -> None:
             rows += [row(f"{nodes:,} nodes", path, path.stat().st_size)]
             print(rows[-1], flush=True)
         if nbytes:
-            path = Path(folder) / "large.onnx"
-            make = [sys.executable, __file__, "--gigabytes", str(arguments.gigabytes), "--make", path]
-            measure(make)
-            size = path.stat().st_size + path.with_name("weights.bin").stat().st_size
-            rows += [
-                row("external data", path, size),
-                row("the same, `--no-verify`", path, size, "--no-verify"),
-            ]
-            print(*rows[-2:], sep="\n", flush=True)
+            rows += large_rows(Path(folder) / "large.onnx", arguments.gigabytes)
     header = ["model", "file", "parameters left", "seconds", "peak memory, MB", "peak / file", "error"]
     write_page(
         "scale",

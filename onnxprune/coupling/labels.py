@@ -290,7 +290,8 @@ class Labels:
         pairs = ~lone & ~hard
         found[pairs] = self._intern_pairs(roots[pairs, -2], roots[pairs, -1])
         vanished = products[(found == PINNED) & ~hard]
-        self._reason[vanished] = self._reason_codes(self._table[self._row[vanished], 0])
+        # the innermost member says most: the outer one is often just a count of gates or groups
+        self._reason[vanished] = self._reason_codes(self._table[self._row[vanished]].max(axis=1))
         self._parent[products] = found
         return found
 
@@ -306,7 +307,7 @@ class Labels:
             return product
         label = self._intern(leaves)
         if label == PINNED:
-            self._reason[product] = self._reason_codes(np.array(self._members[product][:1]))[0]
+            self._reason[product] = self._reason_codes(np.array(self._members[product][-1:]))[0]
         self._parent[product] = label
         return label
 

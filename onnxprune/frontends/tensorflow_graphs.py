@@ -14,6 +14,7 @@ from onnxprune.errors import UsageError
 from onnxprune.frontends.canonical import canonicalise
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import converting
+from onnxprune.frontends.missing_operators import HANDLERS
 from onnxprune.frontends.tidy import check_operators, name_dimensions, order_outputs, rename_values
 
 OLDEST_OPSET, NEWEST_OPSET = 9, 18
@@ -88,7 +89,9 @@ def convert_function(
 
     with converting(what, HINT), same_names(tf2onnx):
         traced = tf.function(function, input_signature=specs, autograph=False)
-        proto, _ = tf2onnx.convert.from_function(traced, input_signature=specs, opset=version)
+        proto, _ = tf2onnx.convert.from_function(
+            traced, input_signature=specs, opset=version, custom_op_handlers=dict(HANDLERS)
+        )
     order_outputs(proto, keys)
     names = {spec.name: i.name for spec, i in zip(specs, inputs, strict=True)}
     rename_values(proto, {**names, **dict(zip(keys, outputs, strict=True))})

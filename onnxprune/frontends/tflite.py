@@ -8,6 +8,7 @@ from onnx import ModelProto
 
 from onnxprune.frontends.canonical import canonicalise
 from onnxprune.frontends.failure import converting
+from onnxprune.frontends.missing_operators import HANDLERS
 from onnxprune.frontends.quiet import muted
 from onnxprune.frontends.tensorflow_graphs import HINT, checked_opset, import_converter, same_names
 from onnxprune.frontends.tidy import check_operators, name_dimensions
@@ -26,7 +27,7 @@ def read(path: Path, opset: int | None) -> ModelProto:
     version = checked_opset(opset)
     _, tf2onnx = import_converter(f"Reading {where}")
     with converting(where, HINT), same_names(tf2onnx), muted():
-        proto, _ = tf2onnx.convert.from_tflite(str(path), opset=version)
+        proto, _ = tf2onnx.convert.from_tflite(str(path), opset=version, custom_op_handlers=dict(HANDLERS))
     name_dimensions(proto, batched=False)
     canonicalise(proto, path.stem)
     check_operators(proto, where, HINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def read_module(model: torch.nn.Module, example_inputs: Any, opset: int | None) 
         )
     arguments, keywords = _arguments(example_inputs)
     with _evaluating(model):
-        return _exported(model, arguments, keywords, what=what, opset=opset)
+        shapes = _dynamic(arguments, keywords)
+        return _exported(model, arguments, what=what, opset=opset, shapes=shapes, names={"kwargs": keywords})
 
 
 def read_program(program: torch.export.ExportedProgram, opset: int | None) -> ModelProto:
@@ -68,7 +70,7 @@ def read_program(program: torch.export.ExportedProgram, opset: int | None) -> Mo
         MissingExtraError: the exporter is not installed.
         UsageError: the opset cannot be written.
     """
-    return _exported(program, (), {}, what="The exported program", opset=opset, dynamic=False)
+    return _exported(program, (), what="The exported program", opset=opset)
 
 
 def export_function(
@@ -95,8 +97,9 @@ def export_function(
     names = {"input_names": list(input_names)}
     if output_names:
         names["output_names"] = list(output_names)
+    shapes = (tuple(map(_batched, tensors)),)  # one entry for all of *values
     with _evaluating(model):
-        return _exported(Wrapper(), tuple(tensors), {}, what=what, opset=opset, **names)
+        return _exported(Wrapper(), tuple(tensors), what=what, opset=opset, shapes=shapes, names=names)
 
 
 def proto_of(program: Any) -> ModelProto:
@@ -110,43 +113,36 @@ def proto_of(program: Any) -> ModelProto:
 def _exported(
     model: Any,
     arguments: tuple[Any, ...],
-    keywords: dict[str, Any],
     *,
     what: str,
     opset: int | None,
-    dynamic: bool = True,
-    **names: Any,
+    shapes: Any = None,
+    names: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelProto:
-    """Export, with a dynamic batch if that is asked for and can be."""
+    """Export, with a dynamic batch where that is asked for and can be.
+
+    Args:
+        model: a module or a program.
+        arguments: positional ones.
+        what: for messages.
+        opset: None for the usual one.
+        shapes: which axes are dynamic, None for those of a program, or none.
+        names: further arguments of the exporter.
+    """
     version = _checked_opset(opset)
     torch = require("torch", f"Converting {what}")
     require("onnxscript", f"Converting {what}")
-
-    def export(**more: Any) -> ModelProto:
-        return proto_of(
-            torch.onnx.export(
-                model,
-                arguments,
-                kwargs=keywords or None,
-                opset_version=version,
-                dynamo=True,
-                verbose=False,
-                **names,
-                **more,
-            )
-        )
-
+    options = {"opset_version": version, "dynamo": True, "verbose": False, **names}
     proto = None
-    if dynamic:
-        shapes = {"dynamic_shapes": _dynamic(arguments, keywords)}
+    if shapes is not None:
         try:
             with quiet():
-                proto = export(**shapes)
+                proto = proto_of(torch.onnx.export(model, arguments, dynamic_shapes=shapes, **options))
         except Exception as exc:  # whatever torch raises, it may still go with fixed shapes
             _LOG.warning("%s has no dynamic batch: %s", what, first_line(exc))
     if proto is None:
         with converting(what, HINT):
-            proto = export()
+            proto = proto_of(torch.onnx.export(model, arguments, **options))
     check_operators(proto, what, HINT)
     return proto
 

@@ -19,6 +19,7 @@ from onnxprune.errors import InputError
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import converting, first_line
 from onnxprune.frontends.program_text import UnsafeTextError, checked_program
+from onnxprune.frontends.quiet import quiet
 from onnxprune.model.naming import quoted
 
 _HEADERS = ("archive_format", "archive_version", "byteorder", ".data/version", ".data/serialization_id")
@@ -63,10 +64,9 @@ def checked_archive(path: Path, where: str) -> io.BytesIO:
             entries = {name.partition("/")[2]: name for name in source.namelist()}
             if _MODEL not in entries:
                 raise InputError(f"{where} holds no exported program called 'model'.", hint=_AGAIN)
-            for entry, name in entries.items():
-                content = _checked(entry, source.read(name), where) if _is_needed(entry) else None
-                if content is not None:
-                    target.writestr(f"model/{entry}", content)
+            contents = {entry: source.read(name) for entry, name in entries.items() if _is_needed(entry)}
+            for entry, content in _checked(contents, where).items():
+                target.writestr(f"model/{entry}", content)
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InputError(f"{where} is not a complete program: {first_line(exc)}", hint=_AGAIN) from exc
     copy.seek(0)
@@ -77,25 +77,32 @@ def _is_needed(entry: str) -> bool:
     return entry in (*_HEADERS, _MODEL) or entry.startswith(_TENSORS)
 
 
-def _checked(entry: str, content: bytes, where: str) -> bytes:
-    """One entry of the archive as it may be passed on."""
-    if entry == _MODEL:
-        try:
-            return json.dumps(checked_program(json.loads(content))).encode()
-        except UnsafeTextError as exc:
-            raise InputError(f"{where} holds more than a graph: {exc}.", hint=_AGAIN) from exc
-    if entry.endswith(_CONFIG):
-        _check_payloads(json.loads(content), where)
-    elif content.startswith((b"PK", b"\x80")):
-        _check_pickle(entry, content, where)
-    return content
+def _checked(contents: dict[str, bytes], where: str) -> dict[str, bytes]:
+    """The entries of an archive as they may be passed on."""
+    pickles = {entry for entry in contents if entry.endswith(".pt")}
+    for entry, content in contents.items():
+        if entry.endswith(_CONFIG):
+            pickles |= {entry.rpartition("/")[0] + "/" + name for name in _pickles(json.loads(content), where)}
+    for entry in pickles & set(contents):
+        _check_pickle(entry, contents[entry], where)
+    try:
+        program = checked_program(json.loads(contents[_MODEL]))
+    except UnsafeTextError as exc:
+        raise InputError(f"{where} holds more than a graph: {exc}.", hint=_AGAIN) from exc
+    return {**contents, _MODEL: json.dumps(program).encode()}
 
 
-def _check_payloads(config: Any, where: str) -> None:
+def _pickles(config: Any, where: str) -> list[str]:
+    """Names of the pickled payloads of a configuration.
+
+    Raises:
+        InputError: one is no tensor, or lies outside of its folder.
+    """
     for name, payload in config["config"].items():
         path = str(payload["path_name"])
         if path.startswith(_OBJECTS) or "/" in path or "\\" in path:
             raise InputError(f"{where} holds an object that is no tensor: {quoted(name)}.", hint=_AGAIN)
+    return [str(payload["path_name"]) for payload in config["config"].values() if payload["use_pickle"]]
 
 
 def _check_pickle(entry: str, content: bytes, where: str) -> None:
@@ -103,8 +110,8 @@ def _check_pickle(entry: str, content: bytes, where: str) -> None:
     import torch
 
     try:
-        torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+        with quiet():
+            torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
     except Exception as exc:  # pickle.UnpicklingError and whatever damage leads to
-        raise InputError(
-            f"{where} holds pickled objects that are no tensors ({quoted(entry)}).", hint=_AGAIN
-        ) from exc
+        what = f"pickled objects that are no tensors ({quoted(entry)})"
+        raise InputError(f"{where} holds {what}.", hint=_AGAIN) from exc

@@ -51,8 +51,7 @@ def masked_equivalence(
         source: the model before the cut, the one that was coupled.
         cut: what surgery made of it; its cuts rebuild the masked source.
         coupling: of the source.
-        samples: draws of random inputs.
-        seed: of the first draw.
+        samples: draws of random inputs, the first of them with ``seed``.
         threads: of ONNX Runtime; None leaves the choice to it.
         tolerance: largest error of an output relative to its largest magnitude; None takes 1e-4, for
             float16 1e-2, for quantised activations 2e-2, and more where the source amplifies rounding.
@@ -64,16 +63,15 @@ def masked_equivalence(
     allowed = tolerance_of(source) if tolerance is None else tolerance
     name = disagreement(coupling, cut.cuts, cut.survivors)
     if name:
-        reason = f"the cuts of {name!r} are not what its groups lost"
-        return Verification(False, inf, allowed, 0, False, reason)
+        return Verification(False, inf, allowed, 0, False, f"the cuts of {name!r} contradict its groups")
     try:
         inputs = inputs_of(coupling)
     except Undrawable as stop:
-        return Verification(False, 0.0, allowed, 0, False, f"{stop}, so no random inputs can be made")
+        return Verification(False, 0.0, allowed, 0, False, f"{stop}: no random inputs can be made")
     runs = _run_source(_masked_source(coupling, cut), inputs, range(seed, seed + samples), threads)
     worst = _worst(runs, _run_pruned(program_of(cut.model), runs, threads))
-    most = allowed if tolerance is not None else max(_MOST, _MOST_TIMES * allowed)
-    if allowed < worst.error <= most:
+    most = max(_MOST, _MOST_TIMES * allowed)
+    if tolerance is None and allowed < worst.error <= most:
         explained = _STEPS * _rounding(_masked_source(coupling, cut), runs, threads)
         allowed = max(allowed, min(explained, most))
     return _verdict(worst, allowed, samples)

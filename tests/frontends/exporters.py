@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
@@ -163,7 +164,7 @@ def tflite(name: str, folder: Path) -> Exported:
 
     model, inputs, expected = keras_network(name)
     path = folder / f"{name}.tflite"
-    with quiet(), muted():
+    with quiet(), muted(), contextlib.redirect_stdout(io.StringIO()):
         path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     return Exported(convert(path), inputs, expected)
 
