@@ -76,9 +76,10 @@ def main() -> None:
         "Parameters left",
         f"Networks of torchvision at `--ratio {RATIO} --align off`, L1 norm. Torch-Pruning 1.6.1 prunes the "
         "PyTorch network at the same ratio and norm; exporters fold batch normalisation away, so its counts "
-        "start a little higher. (Its inception_v3 has the auxiliary classifier, which exports lack, and it cuts "
-        "the classes of squeezenet1_1, whose classifier is a convolution.) Error: largest difference from the masked source on random inputs, relative "
-        "to the largest output. Seconds: the whole command, verification included.",
+        "start a little higher. Its inception_v3 has the auxiliary classifier, which exports lack; it cuts "
+        "the classes of squeezenet1_1, whose classifier is a convolution. Error: largest difference from the "
+        "masked source on random inputs, relative to the largest output. Seconds: the whole command, "
+        "verification included.",
         table([*header, "error", "seconds"], rows),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -294,8 +293,3 @@ def _captured(node: NodeProto) -> set[str]:
                 names.update(inner.input)
                 names |= _captured(inner)
     return names
-
-
-def readable(name: str) -> str:
-    """A node or weight name without the exporter's decoration, for display."""
-    return re.sub(r"\.weight$", "", name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -26,7 +27,7 @@ _RELATIVE_STEP = 1e-6
 _STEPS = 8
 _MOST = 1e-2
 _MOST_TIMES = 5
-"""See ``_rounding``: how far inputs are moved, how many times the answer is allowed, and at most what."""
+"""How far ``_rounding`` moves inputs; how many times its answer is allowed, and at most what."""
 
 Run = tuple[Mapping[str, Array], Mapping[str, Any]]
 """Inputs and what came out."""
@@ -51,7 +52,8 @@ def masked_equivalence(
         source: the model before the cut, the one that was coupled.
         cut: what surgery made of it; its cuts rebuild the masked source.
         coupling: of the source.
-        samples: draws of random inputs, the first of them with ``seed``.
+        samples: draws of random inputs.
+        seed: of the first draw.
         threads: of ONNX Runtime; None leaves the choice to it.
         tolerance: largest error of an output relative to its largest magnitude; None takes 1e-4, for
             float16 1e-2, for quantised activations 2e-2, and more where the source amplifies rounding.
@@ -61,20 +63,28 @@ def masked_equivalence(
         VerificationError: it runs the source but not the pruned model.
     """
     allowed = tolerance_of(source) if tolerance is None else tolerance
+    obstacle = _obstacle(coupling, cut, allowed)
+    if obstacle is not None:
+        return obstacle
+    seeds = range(seed, seed + samples)
+    runs = _run_source(_masked_source(coupling, cut), inputs_of(coupling), seeds, threads)
+    worst = _worst(runs, _run_pruned(program_of(cut.model), runs, threads))
+    if tolerance is None:
+        rounding = partial(_rounding, coupling, cut, runs, threads)
+        allowed = _widened(allowed, worst.error, rounding)
+    return _verdict(worst, allowed, samples)
+
+
+def _obstacle(coupling: Coupling, cut: Cut, allowed: float) -> Verification | None:
+    """The outcome where nothing can be compared."""
     name = disagreement(coupling, cut.cuts, cut.survivors)
     if name:
         return Verification(False, inf, allowed, 0, False, f"the cuts of {name!r} contradict its groups")
     try:
-        inputs = inputs_of(coupling)
+        inputs_of(coupling)
     except Undrawable as stop:
         return Verification(False, 0.0, allowed, 0, False, f"{stop}: no random inputs can be made")
-    runs = _run_source(_masked_source(coupling, cut), inputs, range(seed, seed + samples), threads)
-    worst = _worst(runs, _run_pruned(program_of(cut.model), runs, threads))
-    most = max(_MOST, _MOST_TIMES * allowed)
-    if tolerance is None and allowed < worst.error <= most:
-        explained = _STEPS * _rounding(_masked_source(coupling, cut), runs, threads)
-        allowed = max(allowed, min(explained, most))
-    return _verdict(worst, allowed, samples)
+    return None
 
 
 def _masked_source(coupling: Coupling, cut: Cut) -> Program:
@@ -90,13 +100,21 @@ def _worst(runs: list[Run], others: Iterable[Mapping[str, Any]]) -> Difference:
     return replace(worst, informative=any(one.informative for one in found))
 
 
-def _rounding(program: Program, runs: list[Run], threads: int | None) -> float:
+def _widened(allowed: float, error: float, rounding: Callable[[], float]) -> float:
+    """The tolerance where an error is small enough to be rounding, if it is."""
+    most = max(_MOST, _MOST_TIMES * allowed)
+    if not allowed < error <= most:
+        return allowed
+    return max(allowed, min(_STEPS * rounding(), most))
+
+
+def _rounding(coupling: Coupling, cut: Cut, runs: list[Run], threads: int | None) -> float:
     """The relative error by which the source itself answers to inputs that moved by a millionth.
 
     Where a network amplifies rounding, as the far end of a sigmoid or a quantised output does, no
     tighter agreement can be asked of two ways to compute it.
     """
-    execution = Execution(program, threads)
+    execution = Execution(_masked_source(coupling, cut), threads)
     generator = np.random.default_rng(0)
     moved = [{name: _moved(value, generator) for name, value in feed.items()} for feed, _ in runs]
     return _worst(runs, (execution.run(feed) for feed in moved)).error
