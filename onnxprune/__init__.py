@@ -27,7 +27,7 @@ from onnxprune.errors import (
 )
 
 if TYPE_CHECKING:
-    from onnxprune.api import PruneResult, VerifyResult, inspect, prune, verify_report
+    from onnxprune.api import PruneResult, VerifyResult, inspect, prune, verify
     from onnxprune.coupling import Coupling, couple
     from onnxprune.criteria import Criterion, criterion, register, score_groups
     from onnxprune.model import Model, load_model, save_model
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from onnxprune.report import Report
     from onnxprune.report.inspection import Inspection
     from onnxprune.surgery import Cut, apply, flush_denormals
-    from onnxprune.verify import masked_equivalence, recheck
+    from onnxprune.verification import masked_equivalence, recheck
 
 __version__ = "0.1.0"
 
@@ -84,11 +84,11 @@ __all__ = [
     "register",
     "save_model",
     "score_groups",
-    "verify_report",
+    "verify",
 ]
 
 _HOMES = {
-    "onnxprune.api": ("PruneResult", "VerifyResult", "inspect", "prune", "verify_report"),
+    "onnxprune.api": ("PruneResult", "VerifyResult", "inspect", "prune", "verify"),
     "onnxprune.coupling": ("Coupling", "couple"),
     "onnxprune.criteria": ("Criterion", "criterion", "register", "score_groups"),
     "onnxprune.model": ("Model", "load_model", "save_model"),
@@ -105,7 +105,7 @@ _HOMES = {
     "onnxprune.report": ("Report",),
     "onnxprune.report.inspection": ("Inspection",),
     "onnxprune.surgery": ("Cut", "apply", "flush_denormals"),
-    "onnxprune.verify": ("masked_equivalence", "recheck"),
+    "onnxprune.verification": ("masked_equivalence", "recheck"),
 }
 """Where each public name is defined; the errors, which cost nothing, are here already."""
 

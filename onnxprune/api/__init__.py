@@ -6,7 +6,7 @@ from onnxprune.api.inspection import examine, inspect
 from onnxprune.api.pruning import prune
 from onnxprune.api.running import PruneResult, run
 from onnxprune.api.settings import Job, Settings, open_job
-from onnxprune.api.verification import VerifyResult, verify_report
+from onnxprune.api.verification import VerifyResult, verify
 
 __all__ = [
     "Job",
@@ -18,5 +18,5 @@ __all__ = [
     "open_job",
     "prune",
     "run",
-    "verify_report",
+    "verify",
 ]

@@ -11,8 +11,8 @@ import numpy as np
 
 from onnxprune.api.settings import Job
 from onnxprune.coupling import Coupling, Structure, couple
-from onnxprune.coupling.partners import Granularity
 from onnxprune.coupling.groups import Role
+from onnxprune.coupling.partners import Granularity
 from onnxprune.criteria import Criterion, known, rescorer, score_groups
 from onnxprune.errors import InputError, OnnxPruneError, UsageError
 from onnxprune.model import Model

@@ -103,7 +103,7 @@ def _cut(planned: Planned, job: Job) -> _Outcome:
 
 def _verified(planned: Planned, outcome: _Outcome, job: Job) -> dict[str, Any]:
     """The comparison, as the report states it; a clean-up has to equal the source itself."""
-    from onnxprune.verify import Verification, masked_equivalence  # brings ONNX Runtime with it
+    from onnxprune.verification import Verification, masked_equivalence  # brings ONNX Runtime with it
 
     coupling, cut = planned.coupling, outcome.cut
     if outcome.repair != "none":

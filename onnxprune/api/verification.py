@@ -17,7 +17,7 @@ from onnxprune.report import Claims, Report, claims, read_claims
 
 if TYPE_CHECKING:
     from onnxprune.surgery import Cuts
-    from onnxprune.verify import Verification
+    from onnxprune.verification import Verification
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class VerifyResult:
         }
 
 
-def verify_report(
+def verify(
     source: Source,
     pruned: Source,
     report: Report | Mapping[str, Any] | str | os.PathLike[str],
@@ -84,7 +84,7 @@ def verify_report(
     Raises:
         InputError: a file cannot be used, or the three do not belong together.
     """
-    from onnxprune.verify import Verification, recheck
+    from onnxprune.verification import Verification, recheck
 
     step = progress or (lambda _: None)
     step("loading")

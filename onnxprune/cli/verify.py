@@ -40,10 +40,10 @@ def verify(
 
     Exit codes: 0 it holds, 1 it does not, 2 the files cannot be used.
     """
-    from onnxprune.api import verify_report
+    from onnxprune import api
 
     with working(show=not (view.json or view.quiet), timed=view.verbose > 0) as step:
-        result = verify_report(source, pruned, report, seed=run.seed, threads=run.threads, progress=step)
+        result = api.verify(source, pruned, report, seed=run.seed, threads=run.threads, progress=step)
     if view.json:
         from onnxprune.report import dumps
 

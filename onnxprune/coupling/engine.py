@@ -228,6 +228,9 @@ class Engine:
             self._accept(site, rule, outputs)
         except Unfollowable as stop:
             self._barrier(site, stop.reason)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as fault:
+            # a node that breaks its own schema is no reason to give up the model
+            self._barrier(site, f"it is not formed as {node.op_type} should be ({fault})")
 
     def _accept(self, site: Site, rule: Rule, outputs: list[Axes]) -> None:
         names = site.node.output

@@ -47,7 +47,7 @@ def backend_of(keras: ModuleType) -> str:
         return name
     raise InputError(
         f"Keras runs on the backend {name!r}, whose models cannot be exported here.",
-        hint=f"Save the model (model.save('model.keras')) and give the file; or start with {_VARIABLE}=tensorflow.",
+        hint=f"Give the file that model.save('model.keras') writes, or start with {_VARIABLE}=tensorflow.",
     )
 
 

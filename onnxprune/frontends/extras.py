@@ -45,11 +45,7 @@ def require(name: str, purpose: str) -> ModuleType:
         with muted():
             return importlib.import_module(name)
     except ImportError as exc:
-        extra = EXTRAS[package]
-        missing = isinstance(exc, ModuleNotFoundError) and exc.name is not None
-        what = (
-            f"{exc.name}, which is not installed"
-            if missing
-            else f"{package}, which cannot be imported: {exc}"
-        )
-        raise MissingExtraError(f"{purpose} needs {what}.", hint=f'pip install "onnxprune[{extra}]"') from exc
+        missing = exc.name if isinstance(exc, ModuleNotFoundError) else None
+        what = f"{missing}, which is not installed" if missing else f"{package}, which fails to import: {exc}"
+        hint = f'pip install "onnxprune[{EXTRAS[package]}]"'
+        raise MissingExtraError(f"{purpose} needs {what}.", hint=hint) from exc

@@ -111,19 +111,36 @@ def _never(peek: Peek) -> bool:
     return False
 
 
+def _is_archive(peek: Peek) -> bool:
+    return peek.head.startswith(b"PK") and "config.json" in peek.entries
+
+
+def _is_hdf5(peek: Peek) -> bool:
+    return peek.head.startswith(b"\x89HDF")
+
+
+def _is_saved_model(peek: Peek) -> bool:
+    return peek.path.is_dir() and "saved_model.pb" in peek.entries
+
+
+def _is_tflite(peek: Peek) -> bool:
+    return peek.head[4:8] == b"TFL3"
+
+
+def _is_torch_program(peek: Peek) -> bool:
+    return peek.head.startswith(b"PK") and peek.holds("archive_format")
+
+
+def _is_pickle(peek: Peek) -> bool:
+    return peek.holds("data.pkl") or peek.head[:1] == b"\x80"
+
+
 FORMATS: tuple[Format, ...] = (
-    Format(
-        "a Keras archive", (".keras",), lambda p: p.head[:2] == b"PK" and "config.json" in p.entries, _keras
-    ),
-    Format("a Keras HDF5 file", (".h5", ".hdf5"), lambda p: p.head.startswith(b"\x89HDF"), _keras),
-    Format(
-        "a TensorFlow SavedModel folder",
-        (),
-        lambda p: p.path.is_dir() and p.holds("saved_model.pb"),
-        _saved_model,
-    ),
-    Format("a TensorFlow Lite model", (".tflite",), lambda p: p.head[4:8] == b"TFL3", _tflite),
-    Format("a torch.export program", (".pt2",), lambda p: p.holds("archive_format"), _torch_program),
+    Format("a Keras archive", (".keras",), _is_archive, _keras),
+    Format("a Keras HDF5 file", (".h5", ".hdf5"), _is_hdf5, _keras),
+    Format("a TensorFlow SavedModel folder", (), _is_saved_model, _saved_model),
+    Format("a TensorFlow Lite model", (".tflite",), _is_tflite, _tflite),
+    Format("a torch.export program", (".pt2",), _is_torch_program, _torch_program),
 )
 """What can be converted; the first that matches counts."""
 
@@ -138,7 +155,7 @@ REFUSED: tuple[Refusal, ...] = (
     Refusal(
         "a pickle, as torch.save writes it",
         (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib"),
-        lambda p: p.holds("data.pkl") or p.head[:1] == b"\x80",
+        _is_pickle,
         _PICKLE,
     ),
     Refusal("a file of weights", (".safetensors", ".npz", ".npy"), _never, _WEIGHTS),

@@ -51,9 +51,9 @@ def check_config(config: object, where: str) -> None:
             raise InputError(f"{where} {RUNS_CODE[kind]}{layer}, which is not run here.", hint=_GIVE_OBJECT)
         if kind in RAW_OPERATIONS:
             raise InputError(
-                f"{where} has plain TensorFlow functions between its layers{layer}, as only tf.keras 2 reads them.",
-                hint="Load it with the package tf_keras, export it with tf.saved_model.save(model, 'folder'), "
-                "and give the folder.",
+                f"{where} has plain TensorFlow functions between its layers{layer}; only tf.keras 2 reads them.",
+                hint="Load it with the package tf_keras, export it with model.export('folder'), and give the "
+                "folder.",
             )
         if not _is_of_keras(entry):
             raise InputError(f"{where} uses a class of its author's own: {kind}{layer}.", hint=_GIVE_OBJECT)

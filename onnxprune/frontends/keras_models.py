@@ -121,10 +121,10 @@ def _declared(model: Any) -> Any:
 def _zeros(package: ModuleType, inputs: Sequence[Input]) -> list[Any]:
     """Inputs of the smallest size that exporters do not take for a constant."""
     if package.__name__ == "tf_keras":
-        import tensorflow as tf
-
-        return [tf.zeros([2 if n is None else n for n in i.shape], i.dtype) for i in inputs]
-    return [package.ops.zeros([2 if n is None else n for n in i.shape], i.dtype) for i in inputs]
+        zeros = sys.modules["tensorflow"].zeros
+    else:
+        zeros = package.ops.zeros
+    return [zeros([2 if n is None else n for n in i.shape], i.dtype) for i in inputs]
 
 
 def _package_of(model: Any) -> str:
@@ -135,9 +135,7 @@ def _package_of(model: Any) -> str:
 def _structure(package: ModuleType) -> Any:
     """The functions ``flatten`` and ``pack_sequence_as`` that a package goes by."""
     if package.__name__ == "tf_keras":
-        import tensorflow as tf
-
-        return tf.nest
+        return sys.modules["tensorflow"].nest
     return package.tree
 
 

@@ -22,10 +22,10 @@ NAME = re.compile(r"[\w.:$/+-]*")
 """Names of values and parameters: torch makes Python source from them."""
 
 _WORDS = frozenset(
-    """Symbol Integer Float Rational Mod PythonMod FloorDiv CeilDiv CleanDiv CeilToInt FloorToInt ModularIndexing
-    Where Min Max Eq Ne Lt Le Gt Ge Not And Or Add Mul Pow PowByNatural FloatPow FloatTrueDiv IntTrueDiv TruncToInt
-    TruncToFloat ToFloat RoundToInt Identity positive integer nonnegative negative nonzero real True False oo int_oo
-    evaluate""".split()
+    """Symbol Integer Float Rational Add Mul Pow Mod PythonMod FloorDiv CeilDiv CleanDiv ModularIndexing Where
+    Min Max Eq Ne Lt Le Gt Ge Not And Or PowByNatural FloatPow FloatTrueDiv IntTrueDiv TruncToInt TruncToFloat
+    CeilToInt FloorToInt RoundToInt ToFloat Identity True False oo int_oo evaluate
+    positive negative nonnegative nonzero integer real""".split()
 )
 _EXPRESSION = re.compile(r"'\w{1,64}'|(?P<word>[A-Za-z_]\w*)|\d{1,18}(?:\.\d+)?|[-+*/%(),=<>&|~ ]")
 _SYMBOL = re.compile(r"[suz]+[0-9]+|_?[a-z]\w{0,63}")

@@ -21,7 +21,9 @@ def muted() -> Iterator[None]:
     stays as it is: a package that keeps a reference to it must get the true one.
     """
     with tempfile.TemporaryFile() as nowhere, _environment(), _descriptor(2, nowhere.fileno()):
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
 
 
 @contextmanager

@@ -6,19 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from onnxprune.errors import InputError
+from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import converting, first_line
+from onnxprune.frontends.scopes import strip_scope
 from onnxprune.frontends.tensorflow_graphs import Input, convert_function, import_converter
 from onnxprune.model.naming import quoted
 
 PREFERRED = "serving_default"
 """The signature that TensorFlow gives to a model's call."""
 
-REFUSED_OPERATORS = frozenset(
-    {"PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile", "MatchingFiles"}
-)
+_CALL = "StatefulPartitionedCall"
+"""The scope that TensorFlow puts around a function of a SavedModel, once or twice."""
+
+REFUSED_OPERATORS = frozenset("PyFunc PyFuncStateless EagerPyFunc ReadFile WriteFile MatchingFiles".split())
 """What reaches out of the graph; a folder that holds any of it is not loaded, as loading may run it."""
 
 
@@ -44,7 +48,9 @@ def read(path: Path, opset: int | None) -> ModelProto:
         found = function(**dict(zip(arguments, values, strict=True)))
         return [found[name] for name in results]
 
-    return convert_function(call, inputs, results, what=where, name=path.name, opset=opset)
+    proto = convert_function(call, inputs, results, what=where, name=path.name, opset=opset)
+    strip_scope(proto, _CALL)
+    return proto
 
 
 def _shape(spec: Any) -> tuple[int | None, ...]:
@@ -64,30 +70,21 @@ def _signature(signatures: Mapping[str, Any], where: str) -> Any:
     shown = f"the signatures {', '.join(names)} but none called {PREFERRED}" if names else "no signature"
     raise InputError(
         f"{where} has {shown}.",
-        hint=f"Save it again with tf.saved_model.save(model, folder, signatures={{'{PREFERRED}': function}}).",
+        hint=f"Save it with tf.saved_model.save(model, folder, signatures={{'{PREFERRED}': function}}).",
     )
 
 
 def _check_operators(path: Path, where: str) -> None:
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved = saved_model_pb2.SavedModel()
+    saved = require("tensorflow.core.protobuf.saved_model_pb2", f"Reading {where}").SavedModel()
     try:
         saved.ParseFromString((path / "saved_model.pb").read_bytes())
     except (DecodeError, OSError) as exc:
         raise InputError(
             f"{where} is not a complete SavedModel: {first_line(exc)}", hint="Save or copy the folder again."
         ) from exc
-    found = {
-        node.op
-        for meta in saved.meta_graphs
-        for nodes in (
-            meta.graph_def.node,
-            *(function.node_def for function in meta.graph_def.library.function),
-        )
-        for node in nodes
-    }
+    graphs = [meta.graph_def for meta in saved.meta_graphs]
+    bodies = [function.node_def for graph in graphs for function in graph.library.function]
+    found = {node.op for nodes in (*bodies, *(graph.node for graph in graphs)) for node in nodes}
     refused = sorted(found & REFUSED_OPERATORS)
     if refused:
         raise InputError(

@@ -9,7 +9,7 @@ what the author of the network called things.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from onnx import ModelProto
 
@@ -19,20 +19,35 @@ _UNIQUE = re.compile(r"(?P<layer>.+)_\d+")
 
 
 def restore_layer_names(model: ModelProto, layers: Collection[str]) -> None:
-    """Put layer names in place of scopes, in the names of nodes and values; a name that would be double stays.
+    """Put layer names in place of scopes, in the names of nodes and values; no two become the same.
 
     Args:
         model: changed in place.
         layers: names of the layers, at whatever depth.
     """
+    _rename(model, lambda name: _restored(name, layers))
+
+
+def strip_scope(model: ModelProto, scope: str) -> None:
+    """Take a scope away from the front of names, however often it stands there.
+
+    Args:
+        model: changed in place.
+        scope: its name, without a slash.
+    """
+    pattern = re.compile(rf"(?:{re.escape(scope)}/)+")
+    _rename(model, lambda name: pattern.sub("", name, count=1) if pattern.match(name) else name)
+
+
+def _rename(model: ModelProto, rename: Callable[[str], str]) -> None:
     nodes = [node for graph in graphs(model.graph) for node in graph.node]
     names = [node.name for node in nodes]
-    new = distinct({name: _restored(name, layers) for name in names}, names)
+    new = distinct({name: rename(name) for name in names}, names)
     for node in nodes:
         node.name = new.get(node.name, node.name)
     fixed = {value.name for value in (*model.graph.input, *model.graph.output)}
     values = {name for node in nodes for name in (*node.input, *node.output)} - fixed
-    rename_values(model, {name: _restored(name, layers) for name in values})
+    rename_values(model, {name: rename(name) for name in values})
 
 
 def _restored(name: str, layers: Collection[str]) -> str:

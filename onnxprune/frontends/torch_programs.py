@@ -29,8 +29,8 @@ _CONFIG = "_config.json"
 _OBJECTS = ("custom_obj", "opaque_obj")
 
 _AGAIN = (
-    "Save it again with torch.export.save(torch.export.export(model, example_inputs), 'model.pt2') in torch 2.9 or "
-    "newer, or export it to ONNX where it was made: torch.onnx.export(program, (), 'model.onnx')."
+    "Save it again in torch 2.9 or newer, torch.export.save(torch.export.export(model, example_inputs), "
+    "'model.pt2'), or export it to ONNX where it was made: torch.onnx.export(program, (), 'model.onnx')."
 )
 
 
@@ -82,7 +82,9 @@ def _checked(contents: dict[str, bytes], where: str) -> dict[str, bytes]:
     pickles = {entry for entry in contents if entry.endswith(".pt")}
     for entry, content in contents.items():
         if entry.endswith(_CONFIG):
-            pickles |= {entry.rpartition("/")[0] + "/" + name for name in _pickles(json.loads(content), where)}
+            pickles |= {
+                entry.rpartition("/")[0] + "/" + name for name in _pickles(json.loads(content), where)
+            }
     for entry in pickles & set(contents):
         _check_pickle(entry, contents[entry], where)
     try:

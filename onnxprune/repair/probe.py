@@ -9,9 +9,9 @@ from onnx import helper
 
 from onnxprune.coupling import Coupling
 from onnxprune.model.constants import Array
-from onnxprune.verify.execution import Execution, Refusal
-from onnxprune.verify.inputs import SIZES, Undrawable, draw, inputs_of, is_symbolic
-from onnxprune.verify.program import program_of
+from onnxprune.verification.execution import Execution, Refusal
+from onnxprune.verification.inputs import SIZES, Undrawable, draw, inputs_of, is_symbolic
+from onnxprune.verification.program import program_of
 
 
 def probe(coupling: Coupling, names: Iterable[str]) -> Mapping[str, Array]:

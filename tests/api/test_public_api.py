@@ -52,8 +52,8 @@ def test_prune_with_an_output(tmp_path: Path) -> None:
     assert steps[0] == "loading"
     assert steps[-1] == "writing"
     assert onnx.load(tmp_path / "out.onnx") == result.model.to_proto()
-    assert onnxprune.verify_report(path, tmp_path / "out.onnx", result.report).passed
-    assert onnxprune.verify_report(path, result.model, result.report.to_dict()).notes == ()
+    assert onnxprune.verify(path, tmp_path / "out.onnx", result.report).passed
+    assert onnxprune.verify(path, result.model, result.report.to_dict()).notes == ()
 
 
 def test_a_function_is_a_criterion() -> None:

@@ -31,7 +31,7 @@ FLOORS = {
     "calibration": 3,
     "plan": 4,
     "surgery": 5,
-    "verify": 5,
+    "verification": 5,
     "repair": 5,
     "runtime": 6,
     "frontends": 6,

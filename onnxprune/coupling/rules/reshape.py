@@ -19,6 +19,8 @@ def regroup(labels: Labels, axes: Axes, shape: Sequence[int]) -> Axes:
     """
     if 0 in shape or any(len(axis) == 0 for axis in axes):
         raise Unfollowable("it is reshaped to nothing")
+    if prod(map(len, axes)) != prod(shape):
+        raise Unfollowable("its sizes only fit one batch size")
     source = [axis for axis in axes if len(axis) > 1]
     wanted = [n for n in shape if n > 1]
     found: Axes = []

@@ -15,8 +15,8 @@ from onnxprune.coupling.engine import Use
 from onnxprune.model.constants import Array, Constant
 from onnxprune.model.stream import raw_bytes
 from onnxprune.surgery import Cuts
-from onnxprune.verify.neutral import neutral_values
-from onnxprune.verify.program import Program, first_readers, is_fed, program_of
+from onnxprune.verification.neutral import neutral_values
+from onnxprune.verification.program import Program, first_readers, is_fed, program_of
 
 Kept = Mapping[int, npt.NDArray[np.bool_]]
 """By axis, for each index whether it is kept; axes that keep all are absent."""

@@ -10,8 +10,8 @@ import onnxruntime as ort
 from onnx import TensorProto
 
 from onnxprune.model.constants import Array, Constant
-from onnxprune.verify.program import Program
-from onnxprune.verify.widen import widen
+from onnxprune.verification.program import Program
+from onnxprune.verification.widen import widen
 
 _LOG_NOTHING = 4
 _LONGEST_MESSAGE = 300

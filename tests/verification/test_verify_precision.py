@@ -15,8 +15,8 @@ from verified_networks import Example, constant, convolutions, example, layer_no
 from onnxprune.coupling import couple
 from onnxprune.model import load_model
 from onnxprune.surgery import apply
-from onnxprune.verify import masking
-from onnxprune.verify.compare import compare
+from onnxprune.verification import masking
+from onnxprune.verification.compare import compare
 
 
 def narrow(proto: onnx.ModelProto, dtype: object) -> onnx.ModelProto:

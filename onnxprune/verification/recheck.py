@@ -15,9 +15,9 @@ from onnxprune.errors import InputError, VerificationError
 from onnxprune.model.constants import Array, Constant
 from onnxprune.model.model import Model
 from onnxprune.surgery import Cut, Cuts
-from onnxprune.verify.equivalence import masked_equivalence
-from onnxprune.verify.masking import disagreement, kept_of
-from onnxprune.verify.verification import Verification
+from onnxprune.verification.equivalence import masked_equivalence
+from onnxprune.verification.masking import disagreement, kept_of
+from onnxprune.verification.verification import Verification
 
 _ANOTHER = "Give the source, the pruned model and the report of one and the same run."
 

@@ -14,7 +14,7 @@ from onnxprune.coupling import couple
 from onnxprune.coupling.coupling import Coupling
 from onnxprune.model import Model, load_model
 from onnxprune.surgery import Cut, apply
-from onnxprune.verify import Verification, masked_equivalence
+from onnxprune.verification import Verification, masked_equivalence
 
 
 @dataclass(frozen=True)

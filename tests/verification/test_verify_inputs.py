@@ -11,7 +11,7 @@ from verified_networks import Example, example, network
 from onnxprune.coupling import couple
 from onnxprune.model import load_model
 from onnxprune.surgery import apply
-from onnxprune.verify.inputs import Undrawable, draw, inputs_of, is_symbolic
+from onnxprune.verification.inputs import Undrawable, draw, inputs_of, is_symbolic
 
 
 def embedding(rows: int, steps: str = "i = Identity(ids)") -> onnx.ModelProto:

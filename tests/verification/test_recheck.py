@@ -16,8 +16,8 @@ from verified_networks import Example, constant, convolutions, example, group_no
 from onnxprune.coupling import couple
 from onnxprune.errors import InputError, VerificationError
 from onnxprune.model import load_model
-from onnxprune.verify import Verification, recheck
-from onnxprune.verify.recheck import kept_units
+from onnxprune.verification import Verification, recheck
+from onnxprune.verification.recheck import kept_units
 
 
 def checked(found: Example, *, cuts: object = None, exact: bool = True) -> Verification:

@@ -15,13 +15,13 @@ from onnxprune.errors import InputError, VerificationError
 from onnxprune.model.constants import Array
 from onnxprune.model.model import Model
 from onnxprune.surgery import Cut
-from onnxprune.verify.compare import Difference, compare
-from onnxprune.verify.execution import Execution, Refusal
-from onnxprune.verify.inputs import SIZES, Input, Undrawable, draw, inputs_of, is_symbolic
-from onnxprune.verify.masking import disagreement, masked_program
-from onnxprune.verify.program import Program, program_of
-from onnxprune.verify.statistics import use_kept_statistics
-from onnxprune.verify.verification import Verification, tolerance_of
+from onnxprune.verification.compare import Difference, compare
+from onnxprune.verification.execution import Execution, Refusal
+from onnxprune.verification.inputs import SIZES, Input, Undrawable, draw, inputs_of, is_symbolic
+from onnxprune.verification.masking import disagreement, masked_program
+from onnxprune.verification.program import Program, program_of
+from onnxprune.verification.statistics import use_kept_statistics
+from onnxprune.verification.verification import Verification, tolerance_of
 
 _RELATIVE_STEP = 1e-6
 _STEPS = 8
