@@ -17,11 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from harness import exports, prune, table, write_page
+from harness import ROOT, exports, prune, table, write_page
 
 MODELS = (
     "resnet18 resnet50 mobilenet_v2 mobilenet_v3_large efficientnet_b0 densenet121 vgg16_bn "
-    "squeezenet1_1 googlenet regnet_y_400mf resnext50_32x4d convnext_tiny vit_b_16 swin_t"
+    "squeezenet1_1 googlenet inception_v3 regnet_y_400mf resnext50_32x4d shufflenet_v2_x1_0 convnext_tiny "
+    "vit_b_16 swin_t"
 )
 VARIANTS = ("dynamo_static", "ts_static", "ts_dyn")
 WARM_UP = 3
@@ -110,13 +111,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
     found = exports(arguments.folder, arguments.models.split(","), VARIANTS)
+    found |= {path.stem: path for path in sorted((ROOT / "fixtures").glob("*.onnx"))}
     rows = [benchmark(name, path, arguments) for name, path in found.items()]
     header = ["network", "GMACs", "source, ms"]
     header += ["GMACs", "aligned, ms", "faster", "GMACs", "`--align off`, ms", "faster"]
     write_page(
         "latency",
         "Latency",
-        f"Networks of torchvision at `--ratio {arguments.ratio}`, with channel counts aligned to what the "
+        f"Networks of torchvision and the bundled fixtures at `--ratio {arguments.ratio}`, with channel counts aligned to what the "
         "processor is fast at (the default) and without. ONNX Runtime, one thread, batch 1; median of "
         f"{arguments.rounds} runs in turns after {WARM_UP} to warm up, quartiles in brackets.",
         table(header, rows),

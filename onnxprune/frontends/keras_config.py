@@ -6,6 +6,7 @@ before Keras sees the file, whose own ``safe_mode`` stays on as well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,12 +30,21 @@ RUNS_CODE = {
 RAW_OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"})
 """What tf.keras 2 wrote for plain TensorFlow functions between layers; Keras 3 cannot read it."""
 
-WITHOUT_GROUPS = frozenset(
-    f"{kind}{axes}D{transposed}"
-    for kind, transposed in (("DepthwiseConv", ""), ("SeparableConv", ""), ("Conv", "Transpose"))
+_OLD_HOMES = re.compile(r"^(?:tf_keras|tensorflow(?:\.python)?\.keras)(?=\.|$)")
+"""Where the classes of Keras lived before."""
+
+_OF_KERNEL = ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
+_INHERITED: dict[str, tuple[str, ...]] = {
+    "DepthwiseConv": ("groups",),
+    "SeparableConv": _OF_KERNEL,
+    "Conv": ("groups",),
+}
+LEFT_OUT = {
+    f"{kind}{axes}D{'Transpose' * (kind == 'Conv')}": keys
+    for kind, keys in _INHERITED.items()
     for axes in (1, 2, 3)
-)
-"""Layers to which tf.keras 2 gave a ``groups`` that meant nothing, and that Keras 3 does not accept."""
+}
+"""Settings that layers of tf.keras 2 inherited without a meaning, and that Keras 3 does not accept."""
 
 
 def check_config(config: object, where: str) -> None:
@@ -45,13 +55,13 @@ def check_config(config: object, where: str) -> None:
     """
     for entry in _entries(config):
         kind = str(entry["class_name"])
-        inner = entry.get("config")
-        layer = f" ({inner['name']!r})" if isinstance(inner, Mapping) and "name" in inner else ""
+        name = _layer_name(entry)
+        layer = f" ({name!r})" if name else ""
         if kind in RUNS_CODE:
             raise InputError(f"{where} {RUNS_CODE[kind]}{layer}, which is not run here.", hint=_GIVE_OBJECT)
         if kind in RAW_OPERATIONS:
             raise InputError(
-                f"{where} has plain TensorFlow functions between its layers{layer}; only tf.keras 2 reads them.",
+                f"{where} has plain TensorFlow functions between layers{layer}; only tf.keras 2 reads them.",
                 hint="Load it with the package tf_keras, export it with model.export('folder'), and give the "
                 "folder.",
             )
@@ -63,25 +73,39 @@ def modernised(config: Any) -> Any:
     """An architecture of tf.keras 2 as Keras 3 reads it; equal to the given one where nothing is to do.
 
     1. A Sequential whose first layer states the input's shape gets an input layer of its own.
-    2. ``groups`` goes where it cannot mean anything, and so does the ``dtype`` of an initializer.
+    2. Settings go that cannot mean anything where they stand, and so does the ``dtype`` of an initializer.
+    3. Classes are looked for in Keras 3.
+    4. Layer names lose their slashes.
     """
+    slashed = {name for entry in _entries(config) if "/" in (name := _layer_name(entry))}
+    return _modernised(config, {name: name.replace("/", "_") for name in slashed})
+
+
+def _modernised(config: Any, names: Mapping[str, str]) -> Any:
     if isinstance(config, list):
-        return [modernised(item) for item in config]
+        return [_modernised(item, names) for item in config]
+    if isinstance(config, str):
+        return names.get(config, config)
     if not isinstance(config, Mapping):
         return config
-    done = {key: modernised(value) for key, value in config.items()}
+    done = {key: _modernised(value, names) for key, value in config.items()}
     for key, value in done.items():
         if key.endswith("_initializer") and isinstance(value, dict) and isinstance(value.get("config"), dict):
             value["config"].pop("dtype", None)
+    if isinstance(done.get("module"), str):
+        done["module"] = _OLD_HOMES.sub("keras", done["module"])
     inner = done.get("config")
-    if not isinstance(inner, dict):
-        return done
-    kind = done.get("class_name")
+    if isinstance(inner, dict):
+        _modernise_layer(str(done.get("class_name")), inner)
+    return done
+
+
+def _modernise_layer(kind: str, inner: dict[str, Any]) -> None:
     if kind == "Sequential" and inner.get("layers"):
         inner["layers"] = _with_input_layer(inner["layers"])
-    if kind in WITHOUT_GROUPS and inner.get("groups") == 1:
-        del inner["groups"]
-    return done
+    if inner.get("groups", 1) == 1:
+        for key in LEFT_OUT.get(kind, ()):
+            inner.pop(key, None)
 
 
 def _with_input_layer(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -106,6 +130,11 @@ def _entries(config: object) -> Iterator[Config]:
     elif isinstance(config, list):
         for value in config:
             yield from _entries(value)
+
+
+def _layer_name(entry: Config) -> str:
+    inner = entry.get("config")
+    return str(inner.get("name") or "") if isinstance(inner, Mapping) else ""
 
 
 def _is_of_keras(entry: Config) -> bool:

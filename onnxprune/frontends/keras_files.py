@@ -46,8 +46,8 @@ def load(path: Path) -> Any:
         check_config(_archive_config(path, where), where)
         return _loaded(path, where, (".keras",))
     config = _hdf5_config(path, where)
-    check_config(config, where)
     new = modernised(config)
+    check_config(new, where)
     if new == config:
         return _loaded(path, where, _HDF5)
     with tempfile.TemporaryDirectory() as folder:

@@ -120,10 +120,7 @@ def _declared(model: Any) -> Any:
 
 def _zeros(package: ModuleType, inputs: Sequence[Input]) -> list[Any]:
     """Inputs of the smallest size that exporters do not take for a constant."""
-    if package.__name__ == "tf_keras":
-        zeros = sys.modules["tensorflow"].zeros
-    else:
-        zeros = package.ops.zeros
+    zeros = sys.modules["tensorflow"].zeros if package.__name__ == "tf_keras" else package.ops.zeros
     return [zeros([2 if n is None else n for n in i.shape], i.dtype) for i in inputs]
 
 

@@ -15,15 +15,18 @@ _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Send what compiled code writes to standard error nowhere, while TensorFlow is imported or reads a file.
+    """Send what compiled code writes to standard error nowhere, while TensorFlow is imported or at work.
 
-    It greets from C++, past every Python stream and before its log level counts. ``sys.stderr`` itself
+    It writes from C++, past every Python stream and before its log level counts. ``sys.stderr`` itself
     stays as it is: a package that keeps a reference to it must get the true one.
     """
-    with tempfile.TemporaryFile() as nowhere, _environment(), _descriptor(2, nowhere.fileno()):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+    with (
+        tempfile.TemporaryFile() as nowhere,
+        _environment(),
+        _descriptor(2, nowhere.fileno()),
+        _no_warnings(),
+    ):
+        yield
 
 
 @contextmanager
@@ -32,11 +35,17 @@ def quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(max(before, logging.ERROR))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _no_warnings():
             yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from onnxprune.frontends.canonical import canonicalise
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import converting
 from onnxprune.frontends.missing_operators import HANDLERS
+from onnxprune.frontends.quiet import muted
 from onnxprune.frontends.tidy import check_operators, name_dimensions, order_outputs, rename_values
 
 OLDEST_OPSET, NEWEST_OPSET = 9, 18
@@ -87,7 +88,7 @@ def convert_function(
     def function(*values: Any) -> dict[str, Any]:
         return dict(zip(keys, (tf.identity(value) for value in call(*values)), strict=True))
 
-    with converting(what, HINT), same_names(tf2onnx):
+    with converting(what, HINT), same_names(tf2onnx), muted():
         traced = tf.function(function, input_signature=specs, autograph=False)
         proto, _ = tf2onnx.convert.from_function(
             traced, input_signature=specs, opset=version, custom_op_handlers=dict(HANDLERS)
