@@ -2,7 +2,8 @@
 
     python benchmarks/accuracy.py --shared FOLDER
 
-FOLDER holds ``data/fashion_mnist.npz`` with ``x_test`` and ``y_test``. Writes ``docs/benchmarks/accuracy.md``.
+FOLDER holds ``data/fashion_mnist.npz`` with ``x_test`` and ``y_test``. Writes
+``docs/benchmarks/accuracy.md``.
 """
 
 from __future__ import annotations
@@ -107,9 +108,9 @@ def main() -> None:
     write_page(
         "accuracy",
         "Accuracy without training",
-        "Accuracy in percent on the 10,000 test images of Fashion-MNIST after pruning with `--align off`, and "
-        "nothing else: no data, no repair, no training. It shows what has to be won back by fine-tuning, not "
-        "what pruning costs in the end. The fixtures are small and have little to spare.",
+        "Accuracy in percent on the 10,000 test images of Fashion-MNIST after pruning with `--align off`, "
+        "and nothing else: no data, no repair, no training. It shows what has to be won back by fine-tuning, "
+        "not what pruning costs in the end. The fixtures are small and have little to spare.",
         "By `--ratio`, L1 norm, local scope:",
         by_ratio(shared),
         f"At `--ratio {AT}`, by criterion:",

@@ -9,11 +9,14 @@ from onnxprune.errors import InputError, OnnxPruneError
 from onnxprune.frontends.quiet import quiet
 
 _LONGEST = 300
+_INNERMOST = "Exception encountered:"
+"""Keras puts this before what went wrong, at the end of what it was about to do."""
 
 
 def first_line(error: BaseException) -> str:
     """The gist of an exception, with its kind where the text is short."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = str(error).rpartition(_INNERMOST)[2]
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
     text = lines[0] if lines else ""
     if len(text) < 40:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__

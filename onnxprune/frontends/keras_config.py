@@ -30,7 +30,11 @@ RUNS_CODE = {
 RAW_OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"})
 """What tf.keras 2 wrote for plain TensorFlow functions between layers; Keras 3 cannot read it."""
 
-_OLD_HOMES = re.compile(r"^(?:tf_keras|tensorflow(?:\.python)?\.keras)(?=\.|$)")
+_OLD_HOMES = (
+    (re.compile(r"^(?:tf_keras|tensorflow(?:\.python)?\.keras)(?=\.|$)"), "keras"),
+    (re.compile(r"^keras\.src\.engine\.functional$"), "keras.src.models.functional"),
+    (re.compile(r"^tensorflow\.python\.ops\.init_ops\w*$"), "keras.initializers"),
+)
 """Where the classes of Keras lived before."""
 
 _OF_KERNEL = ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint")
@@ -73,7 +77,8 @@ def modernised(config: Any) -> Any:
     """An architecture of tf.keras 2 as Keras 3 reads it; equal to the given one where nothing is to do.
 
     1. A Sequential whose first layer states the input's shape gets an input layer of its own.
-    2. Settings go that cannot mean anything where they stand, and so does the ``dtype`` of an initializer.
+    2. Settings go that cannot mean anything where they stand, and so does the ``dtype`` of an initializer;
+       the axis of a batch normalisation is a number.
     3. Classes are looked for in Keras 3.
     4. Layer names lose their slashes.
     """
@@ -92,8 +97,9 @@ def _modernised(config: Any, names: Mapping[str, str]) -> Any:
     for key, value in done.items():
         if key.endswith("_initializer") and isinstance(value, dict) and isinstance(value.get("config"), dict):
             value["config"].pop("dtype", None)
-    if isinstance(done.get("module"), str):
-        done["module"] = _OLD_HOMES.sub("keras", done["module"])
+    for old, new in _OLD_HOMES:
+        if isinstance(done.get("module"), str):
+            done["module"] = old.sub(new, done["module"])
     inner = done.get("config")
     if isinstance(inner, dict):
         _modernise_layer(str(done.get("class_name")), inner)
@@ -103,21 +109,31 @@ def _modernised(config: Any, names: Mapping[str, str]) -> Any:
 def _modernise_layer(kind: str, inner: dict[str, Any]) -> None:
     if kind == "Sequential" and inner.get("layers"):
         inner["layers"] = _with_input_layer(inner["layers"])
+    axis = inner.get("axis")
+    if kind == "BatchNormalization" and isinstance(axis, list) and len(axis) == 1:
+        inner["axis"] = axis[0]
     if inner.get("groups", 1) == 1:
         for key in LEFT_OUT.get(kind, ()):
             inner.pop(key, None)
 
 
 def _with_input_layer(layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    first, *rest = layers
-    own = dict(first.get("config") or {})
-    if first.get("class_name") == "InputLayer" or "batch_input_shape" not in own or "layers" in own:
-        return layers
-    shape = own.pop("batch_input_shape")
-    declared = {"batch_input_shape": shape, "dtype": "float32", "name": f"{own.get('name', 'first')}_input"}
-    if first.get("class_name") == "Embedding":
-        declared["dtype"] = "int32"
-    return [{"class_name": "InputLayer", "config": declared}, {**first, "config": own}, *rest]
+    """The layers of a Sequential with the shape of its input stated by an input layer and nowhere else."""
+    first = layers[0]
+    own = first.get("config") or {}
+    shape = own.get("batch_input_shape")
+    if first.get("class_name") == "InputLayer" or shape is None:
+        return [layers[0], *map(_without_shape, layers[1:])]
+    dtype = "int32" if first.get("class_name") == "Embedding" else "float32"
+    declared = {"batch_input_shape": shape, "dtype": dtype, "name": f"{own.get('name', 'first')}_input"}
+    return [{"class_name": "InputLayer", "config": declared}, *map(_without_shape, layers)]
+
+
+def _without_shape(layer: dict[str, Any]) -> dict[str, Any]:
+    own = layer.get("config")
+    if not isinstance(own, dict) or "batch_input_shape" not in own:
+        return layer
+    return {**layer, "config": {key: value for key, value in own.items() if key != "batch_input_shape"}}
 
 
 def _entries(config: object) -> Iterator[Config]:

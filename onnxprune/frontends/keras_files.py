@@ -19,7 +19,10 @@ from onnxprune.frontends.keras_config import check_config, modernised
 from onnxprune.frontends.quiet import quiet
 from onnxprune.model.naming import quoted
 
-_HDF5 = (".h5", ".hdf5")
+_ARCHIVE, _HDF5 = (".keras",), (".h5", ".hdf5")
+"""How Keras wants such files to be called."""
+
+_CONFIG = "config.json"
 _WEIGHTS_ONLY = (
     "Build the network in Python, call model.load_weights on this file, and save all of it: "
     "model.save('model.keras')."
@@ -42,20 +45,32 @@ def read(path: Path, opset: int | None) -> ModelProto:
 def load(path: Path) -> Any:
     """The Keras model in a file, without its optimiser."""
     where = quoted(path)
-    if zipfile.is_zipfile(path):
-        check_config(_archive_config(path, where), where)
-        return _loaded(path, where, (".keras",))
-    config = _hdf5_config(path, where)
+    archive = zipfile.is_zipfile(path)
+    config = _archive_config(path, where) if archive else _hdf5_config(path, where)
     new = modernised(config)
     check_config(new, where)
+    suffixes = _ARCHIVE if archive else _HDF5
     if new == config:
-        return _loaded(path, where, _HDF5)
+        return _loaded(path, where, suffixes)
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / f"model{_HDF5[0]}"
-        shutil.copyfile(path, copy)
-        with require("h5py", f"Reading {where}").File(copy, "r+") as file:
-            file.attrs["model_config"] = json.dumps(new)
-        return _loaded(copy, where, _HDF5)
+        copy = Path(folder) / f"model{suffixes[0]}"
+        (_rewrite_archive if archive else _rewrite_hdf5)(path, copy, json.dumps(new))
+        return _loaded(copy, where, suffixes)
+
+
+def _rewrite_archive(path: Path, copy: Path, config: str) -> None:
+    """A copy of an archive with another architecture."""
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w") as target:
+        for entry in source.infolist():
+            content = config.encode() if entry.filename == _CONFIG else source.read(entry)
+            target.writestr(entry.filename, content)
+
+
+def _rewrite_hdf5(path: Path, copy: Path, config: str) -> None:
+    """A copy of an HDF5 file with another architecture."""
+    shutil.copyfile(path, copy)
+    with require("h5py", f"Reading {quoted(path)}").File(copy, "r+") as file:
+        file.attrs["model_config"] = config
 
 
 def _loaded(path: Path, where: str, suffixes: tuple[str, ...]) -> Any:
@@ -76,7 +91,7 @@ def _loaded(path: Path, where: str, suffixes: tuple[str, ...]) -> Any:
 def _archive_config(path: Path, where: str) -> object:
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read("config.json"))
+            return json.loads(archive.read(_CONFIG))
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as exc:
         raise InputError(
             f"{where} is not a complete Keras archive: {first_line(exc)}",
