@@ -26,10 +26,11 @@ class Builder:
     def channels(self, x: Any) -> int:
         return x.shape[-1]
 
-    def conv(self, x: Any, filters: int, kernel: int, stride: int = 1, *, bias: bool = True) -> Any:
-        return layers.Conv2D(filters, kernel, stride, padding=padding(stride), use_bias=bias)(
-            pad(x, kernel, stride)
-        )
+    def conv(
+        self, x: Any, filters: int, kernel: int, stride: int = 1, *, bias: bool = True, name: str | None = None
+    ) -> Any:
+        layer = layers.Conv2D(filters, kernel, stride, padding=padding(stride), use_bias=bias, name=name)
+        return layer(pad(x, kernel, stride))
 
     def depthwise(self, x: Any, kernel: int, stride: int, *, bias: bool = False) -> Any:
         return layers.DepthwiseConv2D(kernel, stride, padding=padding(stride), use_bias=bias)(
