@@ -27,6 +27,8 @@ def tidy(
 ) -> tuple[ModelProto, Constants]:
     """Put overlays in and take out what became unread, leaving everything else as it is.
 
+    A constant that is an input of the graph as well stays: inputs are part of the interface.
+
     Args:
         proto: the light graph; edited in place.
         constants: its constants and those that join it.
@@ -35,20 +37,18 @@ def tidy(
     """
     if overlays or detached - set(constants):
         _rewire(proto, overlays)
-    reads = _reads(proto.graph)
-    unread = {name for name in detached if name in constants and name not in reads}
-    unread |= {name for name in constants if name not in reads and name not in _declared(proto.graph)}
+    keep = _reads(proto.graph) | {value.name for value in proto.graph.input}
+    declared = _declared(proto.graph)
+    unread = {name for name in constants if name not in keep and (name in detached or name not in declared)}
     for tensor in [t for t in proto.graph.initializer if t.name in unread]:
         proto.graph.initializer.remove(tensor)
     for node in [n for n in proto.graph.node if n.op_type == "Constant" and n.output[0] in unread]:
         proto.graph.node.remove(node)
-    for value in [v for v in proto.graph.input if v.name in unread]:
-        proto.graph.input.remove(value)
     return proto, Constants({name: c for name, c in constants.items() if name not in unread})
 
 
 def _rewire(proto: ModelProto, overlays: Sequence[Overlay]) -> None:
-    graph = gs.import_onnx(_without_bulk_metadata(proto))
+    graph = gs.import_onnx(_without_functions(proto))
     nodes = list(graph.nodes)
     originals = {node.output[0]: node for node in proto.graph.node if node.output}
     by_output = {node.outputs[0].name: node for node in nodes if node.outputs}
@@ -99,7 +99,7 @@ def _overlay(graph: gs.Graph, target: gs.Node, position: int, mask: Array, value
     target.inputs[position] = merged
 
 
-def _without_bulk_metadata(proto: ModelProto) -> ModelProto:
+def _without_functions(proto: ModelProto) -> ModelProto:
     light = ModelProto()
     light.CopyFrom(proto)
     del light.functions[:]
