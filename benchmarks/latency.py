@@ -118,8 +118,9 @@ def main() -> None:
     write_page(
         "latency",
         "Latency",
-        f"Networks of torchvision and the bundled fixtures at `--ratio {arguments.ratio}`, with channel counts aligned to what the "
-        "processor is fast at (the default) and without. ONNX Runtime, one thread, batch 1; median of "
+        f"Networks of torchvision and the bundled fixtures at `--ratio {arguments.ratio}`, with channel "
+        "counts aligned to what the processor is fast at (the default) and without. ONNX Runtime, one "
+        "thread, batch 1; median of "
         f"{arguments.rounds} runs in turns after {WARM_UP} to warm up, quartiles in brackets.",
         table(header, rows),
     )
