@@ -249,6 +249,7 @@ class Engine:
 
     def _barrier(self, site: Site, reason: str) -> None:
         text = f"it meets {site.node.op_type} ({site.name}): {reason}"
+        self._list_barrier(site)
         for i, name in enumerate(site.node.input):
             if name and (name in self.axes or name in self.model.constants):
                 self._pin_all(self.axes_of(site, i), text)
@@ -262,6 +263,18 @@ class Engine:
                 self.axes[name] = [
                     self.labels.pinned(n, f"it comes from {site.node.op_type} ({site.name})") for n in shape
                 ]
+
+    def _list_barrier(self, site: Site) -> None:
+        """List a node that is not followed as a layer if it has weights, so that reports can name it."""
+        if any(found.site.index == site.index for found in self.layers[-2:]):
+            return
+        for i, name in enumerate(site.node.input):
+            constant = self.model.constants.get(name)
+            if constant is not None and constant.is_float and sum(n > 1 for n in constant.shape) > 1:
+                axes = self.axes_of(site, i)
+                out = axes[0] if len(axes) > 2 or site.attribute("transB", 0) else axes[-1]
+                self.layers.append(FoundLayer(site, name, out, None))
+                return
 
     def _pin_all(self, axes: Axes, reason: str) -> None:
         for axis in axes:

@@ -72,11 +72,24 @@ class _Builder:
         self.group_of = np.full(len(self.labels), -1, dtype=np.int64)
         self.unit_of = np.full(len(self.labels), -1, dtype=np.int64)
         self.leaves = partition(self.labels, canonical, leaves, used)
+        self.leaves = self._in_graph_order(canonical)
         self.group_sizes = np.array([len(own) for own in self.leaves], dtype=np.int64)
         for g, own in enumerate(self.leaves):
             self.group_of[own] = g
             self.unit_of[own] = np.arange(len(own))
         self.units = UnitMap(self.labels, canonical, self.products, self.group_of, self.unit_of, {})
+
+    def _in_graph_order(self, canonical: Axis) -> list[Axis]:
+        """Groups by the first layer whose filters they are; constants may be born before their layer."""
+        place = np.full(len(self.labels), -1, dtype=np.int64)
+        for g, own in enumerate(self.leaves):
+            place[own] = g
+        order: dict[int, None] = {}
+        for found in self.engine.layers:
+            members = place[self.labels.member_table(canonical[found.out])]
+            order.update(dict.fromkeys(dict.fromkeys(members[members >= 0].tolist())))
+        order.update(dict.fromkeys(range(len(self.leaves))))
+        return [self.leaves[g] for g in order]
 
     def structure(self) -> Structure:
         slices = self._slices()

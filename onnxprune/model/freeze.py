@@ -28,12 +28,17 @@ class Freeze:
     Attributes:
         inputs: shape of every graph input that is not an initializer.
         batch: the size that stands for a symbolic leading axis, 1 if there is none.
-        symbolic: whether any dim had to be chosen.
+        symbols: the size chosen for each named dim.
     """
 
     inputs: Mapping[str, Shape | None]
     batch: int
-    symbolic: bool
+    symbols: Mapping[str, int]
+
+    @property
+    def symbolic(self) -> bool:
+        """Whether any dim had to be chosen."""
+        return bool(self.symbols)
 
 
 def freezes(model: Model) -> Iterator[tuple[Freeze, Freeze]]:
@@ -70,4 +75,4 @@ def _freeze(model: Model, batch: int, sizes: tuple[int, ...]) -> Freeze:
                 free += not leading
             shape.append(chosen[name])
         inputs[value.name] = tuple(shape)
-    return Freeze(inputs, batch if has_batch else 1, bool(chosen))
+    return Freeze(inputs, batch if has_batch else 1, chosen)

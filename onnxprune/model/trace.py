@@ -48,6 +48,8 @@ class _Tracer:
         self.data: dict[str, onnx.TensorProto] = {}
         self.opset_imports = list(model.proto.opset_import)
         self.opsets = {o.domain: o.version for o in self.opset_imports}
+        declared = (*model.proto.graph.value_info, *model.proto.graph.output)
+        self.declared = {value.name: value.type for value in declared}
 
     def run(self) -> Trace:
         graph = self.model.proto.graph
@@ -80,7 +82,8 @@ class _Tracer:
             self.model.proto.ir_version,
         )
         for name in node.output:
-            if name and not (name in found and self._learn(name, found[name])):
+            inferred = name in found and self._learn(name, found[name])
+            if name and not inferred and not self._learn_declared(name):
                 self.trace.unknown += 1
 
     def _folded(self, node: onnx.NodeProto) -> list[Array] | None:
@@ -134,6 +137,19 @@ class _Tracer:
         )
         if value.size <= MAX_INFERENCE_DATA:
             self.data[name] = numpy_helper.from_array(np.asarray(value, order="C"), name)
+
+    def _learn_declared(self, name: str) -> bool:
+        """What the file says of a value that inference knows nothing of."""
+        declared = self.declared.get(name)
+        if declared is None or not declared.tensor_type.HasField("shape"):
+            return False
+        dims = [
+            dim.dim_value or self.trace.freeze.symbols.get(dim.dim_param, 0)
+            for dim in declared.tensor_type.shape.dim
+        ]
+        if not all(n > 0 for n in dims):
+            return False
+        return self._learn(name, helper.make_tensor_type_proto(declared.tensor_type.elem_type, dims))
 
     def _learn(self, name: str, found: onnx.TypeProto) -> bool:
         self.types[name] = found
