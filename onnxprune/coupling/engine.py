@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from onnx import AttributeProto, NodeProto, TensorProto
 
+from onnxprune.coupling.branches import follow_branch
 from onnxprune.coupling.groups import Role
 from onnxprune.coupling.labels import Axis, Labels
 from onnxprune.coupling.registry import Rule
@@ -125,6 +127,10 @@ class Engine:
         if constant is not None:
             vector = sum(n > 1 for n in constant.shape) < 2 or constant.data_type in INTEGERS
             return self._constant_axes(Use(name, site.index, i) if vector else Use(name))
+        return self.axes_by_name(name)
+
+    def axes_by_name(self, name: str) -> Axes:
+        """Axes of a value that is no constant; what shape arithmetic computes stays whole."""
         if name in self.axes:
             return self.axes[name]
         return [self.labels.pinned(n, "it is computed from shapes") for n in self.shape(name)]
@@ -174,6 +180,10 @@ class Engine:
         """Whether a value is a constant or computed from constants alone."""
         return name in self.model.constants or name in self._constant_values
 
+    def set_clean(self, names: Iterable[str], clean: bool) -> None:
+        """State whether values are exactly zero at removed indices."""
+        self._clean.update(dict.fromkeys(names, clean))
+
     def is_clean(self, name: str) -> bool:
         """Whether a value is exactly zero at removed indices in the masked source."""
         return self._clean.get(name, True)
@@ -222,6 +232,9 @@ class Engine:
         site = Site(node, index, self)
         rule = RULES.get(node.domain, node.op_type)
         try:
+            if node.op_type == "If" and not node.domain:
+                follow_branch(self, site)
+                return
             if rule is None:
                 raise Unfollowable(f"the operator {node.op_type} is not followed")
             outputs = rule.couple(site)
@@ -244,8 +257,7 @@ class Engine:
         self.sites[site.index] = (site, rule)
         if all(self.is_constant(name) for name in site.node.input if name) and site.node.input:
             self._constant_values.update(names)
-        clean = rule.clean(site)
-        self._clean.update(dict.fromkeys(names, clean))
+        self.set_clean(names, rule.clean(site))
 
     def _barrier(self, site: Site, reason: str) -> None:
         text = f"it meets {site.node.op_type} ({site.name}): {reason}"

@@ -68,6 +68,9 @@ class _Tracer:
     def _visit(self, node: onnx.NodeProto) -> None:
         if node.op_type == "Constant" and not node.domain:
             return
+        if node.op_type == "If" and not node.domain:
+            self._visit_branch(node)
+            return
         known = self._folded(node)
         if known is not None:
             for name, value in zip(node.output, known, strict=False):
@@ -84,6 +87,26 @@ class _Tracer:
         for name in node.output:
             inferred = name in found and self._learn(name, found[name])
             if name and not inferred and not self._learn_declared(name):
+                self.trace.unknown += 1
+
+    def _visit_branch(self, node: onnx.NodeProto) -> None:
+        """Trace the branch that an If takes whatever the data, as exporters guard a squeeze."""
+        taken = branch_taken(node, self._operand(node.input[0]))
+        if taken is not None:
+            for tensor in taken.initializer:
+                self._learn_value(tensor.name, numpy_helper.to_array(tensor))
+            for inner in taken.node:
+                if inner.op_type == "Constant" and inner.attribute[0].name == "value":
+                    self._learn_value(inner.output[0], numpy_helper.to_array(inner.attribute[0].t))
+                else:
+                    self._visit(inner)
+        inner_names = [value.name for value in taken.output] if taken is not None else [""] * len(node.output)
+        for name, inner_name in zip(node.output, inner_names, strict=True):
+            if inner_name in self.trace.values:
+                self._learn_value(name, self.trace.values[inner_name])
+            elif inner_name in self.types and self._learn(name, self.types[inner_name]):
+                continue
+            elif not self._learn_declared(name):
                 self.trace.unknown += 1
 
     def _folded(self, node: onnx.NodeProto) -> list[Array] | None:
@@ -160,6 +183,14 @@ class _Tracer:
             return False
         self.trace.shapes[name] = tuple(dim.dim_value for dim in tensor.shape.dim)
         return True
+
+
+def branch_taken(node: onnx.NodeProto, condition: Array | None) -> onnx.GraphProto | None:
+    """The branch of an If whose condition is known, None where it is not."""
+    if condition is None or condition.size != 1:
+        return None
+    wanted = "then_branch" if bool(condition.reshape(-1)[0]) else "else_branch"
+    return next((attribute.g for attribute in node.attribute if attribute.name == wanted), None)
 
 
 def trace(model: Model, freeze: Freeze) -> Trace:

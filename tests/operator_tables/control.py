@@ -13,7 +13,7 @@ MIXES = '<domain: "my", opset_import: ["" : 13]> Mixes (a) => (b) { b = Softmax<
 DENSE = '<domain: "my", opset_import: ["" : 13]> Dense (a, w) => (b) { c = Relu(a) b = MatMul(c, w) }'
 
 CASES = [
-    case("if-captures", f"y = If<{BRANCHES}>(c)", opset=(11, 13, 16), c=np.bool_(True), pinned="If"),
+    case("if-captures", f"y = If<{BRANCHES}>(c)", opset=(11, 13, 16), c=np.bool_(True)),
     case(
         "if-captures-weight",
         "y = If<then_branch = g1 () => (float p) { p = MatMul(x, w) },"
