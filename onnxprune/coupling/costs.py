@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,8 +67,9 @@ def build_sizes(engine: Engine, units: UnitMap) -> SizeModel:
     macs = []
     for factor, axes in engine.costs:
         term = compiler.term(factor, list(axes))
-        whole = term.factor / batch if batch > 1 and term.factor % batch == 0 else term.factor
-        macs.append(Term(whole, term.axes))
+        # the batch may be folded into any of the axes; being a prime, it shows in the product
+        batched = batch > 1 and (factor * prod(len(axis) for axis in axes)) % batch == 0
+        macs.append(Term(term.factor / batch if batched else term.factor, term.axes))
     first_use: dict[str, Use] = {}
     for use in engine.uses:
         first_use.setdefault(use.constant, use)

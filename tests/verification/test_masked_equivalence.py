@@ -22,6 +22,7 @@ from verified_networks import (
     group_norm,
     layer_norm,
     network,
+    pooled_layer_norm,
     store,
     tokens,
 )
@@ -36,6 +37,7 @@ NETWORKS = {
     "layer norm": layer_norm,
     "decomposed layer norm": decomposed_layer_norm,
     "group norm": group_norm,
+    "pooled layer norm": pooled_layer_norm,
 }
 
 

@@ -113,6 +113,14 @@ def decomposed_layer_norm() -> onnx.ModelProto:
     return tokens(body, constants)
 
 
+def pooled_layer_norm() -> onnx.ModelProto:
+    """As tf2onnx writes it at times: the means over the last axis are global pools."""
+    body = """u = GlobalAveragePool(d) e = Sub(d, u) q = Mul(e, e) v = GlobalAveragePool(q)
+        t = Add(v, epsilon) r = Sqrt(t) o = Div(e, r) f = Mul(o, scale) h = Add(f, shift)"""
+    constants = {"epsilon": np.float32(1e-5), "scale": (24,), "shift": (24,)}
+    return tokens(body, constants)
+
+
 def group_norm() -> onnx.ModelProto:
     """As torch exports it: a Reshape to three groups, InstanceNormalization, a Reshape back, scale and shift."""
     graph = """(float[2, 3, 6, 6] x) => (float y) {

@@ -57,7 +57,7 @@ def position(site: Site) -> list[Axes]:
     return _rest(site, data, [axis], bool(site.attribute("keepdims", 1)))
 
 
-POOLS = ("AveragePool MaxPool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool QLinearAveragePool").split()
+POOLS = ("AveragePool MaxPool LpPool GlobalMaxPool GlobalLpPool QLinearAveragePool").split()
 
 
 @RULES.add(*POOLS, clean=as_first)
@@ -73,3 +73,11 @@ def pool(site: Site) -> list[Axes]:
             site.labels.pin(axis, "MaxPool returns positions that count through it")
         return [[*data[:2], *whole], [*data[:2], *whole]]
     return [[*data[:2], *whole]]
+
+
+@RULES.add("GlobalAveragePool", clean=as_first)
+def global_average(site: Site) -> list[Axes]:
+    """``n c ... -> n c 1...``: the mean over the trailing axes, channels where a model has them last."""
+    data = site.axes(0)
+    site.statistic(data[2:])
+    return [[*data[:2], *(site.labels.pinned(1, "it was summed away") for _ in data[2:])]]
