@@ -27,7 +27,7 @@ from onnxprune.errors import (
 )
 
 if TYPE_CHECKING:
-    from onnxprune.api import PruneResult, VerifyResult, inspect, prune, verify
+    from onnxprune.api import PruneResult, VerifyResult, convert, inspect, prune, verify
     from onnxprune.coupling import Coupling, couple
     from onnxprune.criteria import Criterion, criterion, register, score_groups
     from onnxprune.model import Model, load_model, save_model
@@ -68,6 +68,7 @@ __all__ = [
     "VerifyResult",
     "apply",
     "clean_up",
+    "convert",
     "couple",
     "criterion",
     "flush_denormals",
@@ -88,7 +89,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "onnxprune.api": ("PruneResult", "VerifyResult", "inspect", "prune", "verify"),
+    "onnxprune.api": ("PruneResult", "VerifyResult", "convert", "inspect", "prune", "verify"),
     "onnxprune.coupling": ("Coupling", "couple"),
     "onnxprune.criteria": ("Criterion", "criterion", "register", "score_groups"),
     "onnxprune.model": ("Model", "load_model", "save_model"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onnxprune.api.conversion import convert
 from onnxprune.api.inspection import examine, inspect
 from onnxprune.api.pruning import prune
 from onnxprune.api.running import PruneResult, run
@@ -13,6 +14,7 @@ __all__ = [
     "PruneResult",
     "Settings",
     "VerifyResult",
+    "convert",
     "examine",
     "inspect",
     "open_job",

@@ -6,15 +6,15 @@ from collections.abc import Iterable
 
 from onnxprune.api.planning import Step, open_model, plan_model
 from onnxprune.api.settings import Job, LayerRatios, Settings, globs, open_job, pairs
+from onnxprune.api.sources import Source, open_source, opening
 from onnxprune.criteria import Criterion, Score
-from onnxprune.model import load_model
-from onnxprune.model.load import Source
 from onnxprune.report.inspection import Inspection, describe
 
 
 def inspect(
     model: Source,
     *,
+    example_inputs: object = None,
     ratio: float | str | None = None,
     macs: float | str | None = None,
     params: float | str | None = None,
@@ -36,7 +36,8 @@ def inspect(
     answer: how many channels each group keeps, and the figures that this leads to.
 
     Args:
-        model: path of an ``.onnx`` file, its bytes, an ``onnx.ModelProto``, or a loaded model.
+        model: as for ``prune``.
+        example_inputs: as for ``prune``.
         ratio: as for ``prune``, like all that follow; without any target there is no plan.
         macs: most multiply-accumulates to keep.
         params: most parameters to keep.
@@ -71,10 +72,12 @@ def inspect(
         granularity=granularity,
         seed=seed,
     )
-    return examine(model, settings, progress=progress)
+    return examine(model, settings, progress=progress, example_inputs=example_inputs)
 
 
-def examine(model: Source, settings: Settings, *, progress: Step | None = None) -> Inspection:
+def examine(
+    model: Source, settings: Settings, *, progress: Step | None = None, example_inputs: object = None
+) -> Inspection:
     """``inspect`` with its arguments as settings; any of them but the default wants a target.
 
     Raises:
@@ -83,7 +86,7 @@ def examine(model: Source, settings: Settings, *, progress: Step | None = None) 
     """
     step = progress or (lambda _: None)
     job: Job | None = open_job(settings) if settings.asks_for_plan else None
-    step("loading")
-    coupling = open_model(load_model(model), step, settings.factor)
+    step(opening(model))
+    coupling = open_model(open_source(model, example_inputs=example_inputs), step, settings.factor)
     plan = plan_model(coupling, job, step).plan if job else None
     return describe(coupling, plan, job.to_dict() if job else {})

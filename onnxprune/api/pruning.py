@@ -8,9 +8,9 @@ from pathlib import Path
 
 from onnxprune.api.running import PruneResult, run
 from onnxprune.api.settings import LayerRatios, Settings, globs, open_job, pairs
+from onnxprune.api.sources import Source
 from onnxprune.criteria import Criterion, Score
 from onnxprune.errors import VerificationError
-from onnxprune.model.load import Source
 
 Progress = Callable[[str], None]
 """Told the name of each step as it begins."""
@@ -19,6 +19,7 @@ Progress = Callable[[str], None]
 def prune(
     model: Source,
     *,
+    example_inputs: object = None,
     ratio: float | str | None = None,
     macs: float | str | None = None,
     params: float | str | None = None,
@@ -45,7 +46,9 @@ def prune(
         result.report.totals["macs"]  # (before, after)
 
     Args:
-        model: path of an ``.onnx`` file, its bytes, an ``onnx.ModelProto``, or a loaded model.
+        model: path of an ``.onnx`` file, its bytes, an ``onnx.ModelProto``, or a loaded model; also a
+            Keras model, a ``torch.nn.Module``, or a file of theirs, which is converted first.
+        example_inputs: what a ``torch.nn.Module`` is called with: a tensor or a tuple of them.
         ratio: share of the filters removed in every prunable layer, 0 up to but without 1. At 0
             only what the outputs do not depend on is removed: dead and duplicate channels.
         macs: most multiply-accumulates to keep: ``"0.5x"`` of the source, ``"2G"``, or a number.
@@ -94,7 +97,8 @@ def prune(
         threads=threads,
     )
     path = None if output is None else Path(output)
-    return _right(run(model, open_job(settings), output=path, progress=progress))
+    job = open_job(settings)
+    return _right(run(model, job, output=path, progress=progress, example_inputs=example_inputs))
 
 
 def _right(result: PruneResult) -> PruneResult:

@@ -11,9 +11,9 @@ from typing import Any
 
 from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
 from onnxprune.api.settings import Job
+from onnxprune.api.sources import Source, open_source, opening
 from onnxprune.errors import VerificationError
-from onnxprune.model import Model, load_model, save_model
-from onnxprune.model.load import Source
+from onnxprune.model import Model, save_model
 from onnxprune.model.save import check_output
 from onnxprune.plan import BudgetTarget, RatioTarget
 from onnxprune.plan.problem import TOLERANCE
@@ -53,6 +53,7 @@ def run(
     output: Path | None = None,
     progress: Step | None = None,
     must_cut: bool = True,
+    example_inputs: object = None,
 ) -> PruneResult:
     """Prune as a job says.
 
@@ -64,13 +65,14 @@ def run(
         output: where to write, None for nowhere.
         progress: told the name of each step.
         must_cut: whether a model of which nothing can be removed is an error.
+        example_inputs: what a model that does not declare its inputs is called with.
 
     Raises:
         OnnxPruneError: of the kinds that ``prune`` names, other than a failed verification.
     """
     step = progress or _silent
-    step("loading")
-    model = load_model(source)
+    step(opening(source))
+    model = open_source(source, example_inputs=example_inputs)
     if output is not None:
         check_output(output, model)
     coupling = open_model(model, step, job.settings.factor)

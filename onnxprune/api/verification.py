@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onnxprune.api.planning import Step
+from onnxprune.api.sources import Source, open_source
 from onnxprune.errors import VerificationError
-from onnxprune.model import load_model
-from onnxprune.model.load import Source
 from onnxprune.report import Claims, Report, claims, read_claims
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ def verify(
     step = progress or (lambda _: None)
     step("loading")
     stated = _claims(report)
-    before, after = load_model(source), load_model(pruned)
+    before, after = open_source(source), open_source(pruned)
     pairs = (("source", before.sha256, stated.source), ("pruned model", after.sha256, stated.output))
     notes = tuple(
         f"the {name} is not byte for byte the file that the report describes"

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from onnxprune.cli import stdout
+from onnxprune.cli.convert import convert as convert_verb
 from onnxprune.cli.errors import FAILED, INTERRUPTED, tell
 from onnxprune.cli.flat import Verb, flat
 from onnxprune.cli.inspect import inspect as inspect_verb
@@ -46,12 +47,22 @@ PRUNE = Entry(
         ("model.onnx --ratio 0.4", "40 % fewer filters in every layer"),
         ("model.onnx --macs 0.5x -o small.onnx --report small.json", "half the arithmetic, with a report"),
         ("model.onnx --ratio 0.4 --scope global --exclude 'head*'", "rank over all layers, spare the head"),
+        ("model.keras --ratio 0.4", "Keras, SavedModel, TFLite and .pt2 files are converted first"),
         ("model.onnx --size 10MB --dry-run", "what it takes to fit into 10 MB"),
     ),
 )
 """What a command line without a verb means."""
 
 VERBS: Mapping[str, Entry] = {
+    "convert": Entry(
+        convert_verb,
+        "MODEL",
+        "write a Keras, TensorFlow or torch model as ONNX",
+        (
+            ("convert model.keras -o model.onnx", "the conversion that pruning does first"),
+            ("convert saved_model/ --opset 15", "for an older runtime"),
+        ),
+    ),
     "inspect": Entry(
         inspect_verb,
         "MODEL",

@@ -15,7 +15,12 @@ CHECK = "Checks"
 OUTPUT = "Output"
 
 ModelPath = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="The .onnx file to read; it is never changed.")
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="The .onnx file to read, or a .keras, .h5, .tflite or .pt2 file or SavedModel folder, which is "
+        "converted first; it is never changed.",
+    ),
 ]
 
 

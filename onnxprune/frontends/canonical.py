@@ -28,6 +28,7 @@ def canonicalise(model: ModelProto, name: str) -> None:
         name: for the graph.
     """
     model.graph.name, model.graph.doc_string = name, ""
+    model.producer_version = model.producer_version.partition(" ")[0]  # the commit behind it is often None
     model.graph.initializer.sort(key=_first_uses(model.graph))
     rename_values(model, _constant_names(model.graph))
     numbers: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,13 +10,16 @@ from onnxprune.errors import InputError, OnnxPruneError
 from onnxprune.frontends.quiet import quiet
 
 _LONGEST = 300
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _INNERMOST = "Exception encountered:"
 """Keras puts this before what went wrong, at the end of what it was about to do."""
 
 
 def first_line(error: BaseException) -> str:
     """The gist of an exception, with its kind where the text is short."""
-    told = str(error).rpartition(_INNERMOST)[2]
+    if type(error).__module__.startswith("torch.onnx") and error.__cause__ is not None:
+        error = error.__cause__  # the exporter only says which of its steps failed
+    told = _COLOUR.sub("", str(error)).rpartition(_INNERMOST)[2]
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     text = lines[0] if lines else ""
     if len(text) < 40:

@@ -28,7 +28,7 @@ _WORDS = frozenset(
     positive negative nonnegative nonzero integer real""".split()
 )
 _EXPRESSION = re.compile(r"'\w{1,64}'|(?P<word>[A-Za-z_]\w*)|\d{1,18}(?:\.\d+)?|[-+*/%(),=<>&|~ ]")
-_SYMBOL = re.compile(r"[suz]+[0-9]+|_?[a-z]\w{0,63}")
+_SYMBOL = re.compile(r"[suz]+\d+")
 
 _TREE_TYPES = frozenset({"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict"})
 _FREE_TEXT = frozenset({"as_string", "as_strings"})
@@ -94,8 +94,6 @@ def _expression(text: str) -> str:
     for found in _EXPRESSION.finditer(text):
         word = found["word"]
         if found.start() != end or (word and word not in _WORDS and not _SYMBOL.fullmatch(word)):
-            break
-        if word and word.startswith("__"):
             break
         end = found.end()
     if end != len(text) or "**" in text.replace("**2", ""):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from onnxprune.model.naming import quoted
 PREFERRED = "serving_default"
 """The signature that TensorFlow gives to a model's call."""
 
+_GRAPH = "saved_model.pb"
+_COMPILED, _APART = "_XlaMustCompile", "_noinline"
 _CALL = "StatefulPartitionedCall"
 """The scope that TensorFlow puts around a function of a SavedModel, once or twice."""
 
@@ -36,9 +40,14 @@ def read(path: Path, opset: int | None) -> ModelProto:
     """
     where = quoted(path)
     tf, _ = import_converter(f"Reading {where}")
-    _check_operators(path, where)
+    saved = _parsed(path, where)
+    _check_operators(saved, where)
     with converting(where, "Save the model again with model.export or tf.saved_model.save."):
-        loaded = tf.saved_model.load(str(path))
+        if _drop_compilation(saved):
+            with _beside(path, saved.SerializeToString()) as copy:
+                loaded = tf.saved_model.load(str(copy))
+        else:
+            loaded = tf.saved_model.load(str(path))
     function = _signature(loaded.signatures, where)
     arguments: Mapping[str, Any] = function.structured_input_signature[1]
     results = sorted(function.structured_outputs)
@@ -74,14 +83,52 @@ def _signature(signatures: Mapping[str, Any], where: str) -> Any:
     )
 
 
-def _check_operators(path: Path, where: str) -> None:
+def _parsed(path: Path, where: str) -> Any:
     saved = require("tensorflow.core.protobuf.saved_model_pb2", f"Reading {where}").SavedModel()
     try:
-        saved.ParseFromString((path / "saved_model.pb").read_bytes())
+        saved.ParseFromString((path / _GRAPH).read_bytes())
     except (DecodeError, OSError) as exc:
         raise InputError(
             f"{where} is not a complete SavedModel: {first_line(exc)}", hint="Save or copy the folder again."
         ) from exc
+    return saved
+
+
+def _drop_compilation(saved: Any) -> bool:
+    """Take the mark off functions that XLA has to compile, as tf2onnx cannot look into those.
+
+    Keras compiles grouped convolutions; what they compute stays the same.
+
+    Returns:
+        Whether there was any.
+    """
+    marked = [
+        attributes
+        for meta in saved.meta_graphs
+        for function in meta.graph_def.library.function
+        for attributes in (function.attr, *(node.attr for node in function.node_def))
+        if _COMPILED in attributes
+    ]
+    for attributes in marked:
+        for name in (_COMPILED, _APART):
+            if name in attributes:
+                del attributes[name]
+    return bool(marked)
+
+
+@contextmanager
+def _beside(path: Path, graph: bytes) -> Iterator[Path]:
+    """A folder with another graph and the same variables for a while."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        (copy / _GRAPH).write_bytes(graph)
+        for inside in path.resolve().iterdir():
+            if inside.is_dir():
+                (copy / inside.name).symlink_to(inside, target_is_directory=True)
+        yield copy
+
+
+def _check_operators(saved: Any, where: str) -> None:
     graphs = [meta.graph_def for meta in saved.meta_graphs]
     bodies = [function.node_def for graph in graphs for function in graph.library.function]
     found = {node.op for nodes in (*bodies, *(graph.node for graph in graphs)) for node in nodes}

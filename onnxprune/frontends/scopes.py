@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from itertools import takewhile
 
 from onnx import ModelProto
 
 from onnxprune.frontends.tidy import distinct, graphs, rename_values
 
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _UNIQUE = re.compile(r"(?P<layer>.+)_\d+")
 
 
@@ -26,6 +28,27 @@ def restore_layer_names(model: ModelProto, layers: Collection[str]) -> None:
         layers: names of the layers, at whatever depth.
     """
     _rename(model, lambda name: _restored(name, layers))
+    _name_after_weights(model, layers)
+
+
+def _name_after_weights(model: ModelProto, layers: Collection[str]) -> None:
+    """Call a layer that TensorFlow has folded a batch normalisation into by its own name again."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    new = {}
+    for node in model.graph.node:
+        read = [name for name in node.input[1:2] if name in weights]
+        layer = _layer_of(read[0], layers) if node.op_type in _WEIGHTED and read else ""
+        if layer and layer != _layer_of(node.name, layers):
+            new[node.name] = f"{layer}/{node.op_type}"
+    new = distinct(new, [node.name for node in model.graph.node])
+    for node in model.graph.node:
+        node.name = new.get(node.name, node.name)
+
+
+def _layer_of(name: str, layers: Collection[str]) -> str:
+    """The part of a restored name that is layers."""
+    scopes = name.split("/")
+    return "/".join(takewhile(layers.__contains__, scopes[:-1]))
 
 
 def strip_scope(model: ModelProto, scope: str) -> None:

@@ -12,6 +12,7 @@ from onnx import ModelProto
 
 from onnxprune.errors import UsageError
 from onnxprune.frontends.canonical import canonicalise
+from onnxprune.frontends.declare import declare_results
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import converting
 from onnxprune.frontends.missing_operators import HANDLERS
@@ -90,6 +91,8 @@ def convert_function(
 
     with converting(what, HINT), same_names(tf2onnx), muted():
         traced = tf.function(function, input_signature=specs, autograph=False)
+        with inlined(tf):
+            traced.get_concrete_function()
         proto, _ = tf2onnx.convert.from_function(
             traced, input_signature=specs, opset=version, custom_op_handlers=dict(HANDLERS)
         )
@@ -99,6 +102,7 @@ def convert_function(
     name_dimensions(proto, batched=batched)
     canonicalise(proto, name)
     check_operators(proto, what, HINT)
+    declare_results(proto)
     return proto
 
 
@@ -109,6 +113,20 @@ def import_converter(purpose: str) -> tuple[ModuleType, ModuleType]:
         MissingExtraError: one of them is not installed.
     """
     return require("tensorflow", purpose), require("tf2onnx", purpose)
+
+
+@contextmanager
+def inlined(tf: ModuleType) -> Iterator[None]:
+    """Let functions that are called while another one is traced become part of it.
+
+    Keras compiles grouped convolutions with XLA, and tf2onnx cannot look into what is compiled.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
 
 
 @contextmanager

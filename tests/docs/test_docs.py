@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import onnxprune
+from onnxprune.cli.app import VERBS
 from onnxprune.criteria import known
 
 ROOT = Path(__file__).parents[2]
@@ -106,14 +107,16 @@ def test_python_examples_run(page: Path, tmp_path: Path) -> None:
 def test_commands_use_options_that_exist(page: Path) -> None:
     for line in CALL.findall(text_of(page)):
         words = line.split()
-        verb = words[0] if words[0] in ("inspect", "verify") else ""
+        verb = words[0] if words[0] in VERBS else ""
         unknown = set(OPTION.findall(line)) - options_of(verb)
         assert not unknown, f"onnxprune{line}: {', '.join(sorted(unknown))}"
 
 
 def test_the_page_of_the_command_line_lists_every_option_and_no_other() -> None:
-    exist = frozenset().union(*map(options_of, ("", "inspect", "verify")))
-    assert set(OPTION.findall(text_of(ROOT / "docs/cli.md"))) == exist
+    exist = frozenset().union(*map(options_of, ("", *VERBS)))
+    page = text_of(ROOT / "docs/cli.md")
+    assert set(OPTION.findall(page)) == exist
+    assert {verb.capitalize() for verb in VERBS} <= set(re.findall(r"^## (\w+)$", page, re.MULTILINE))
 
 
 def test_the_page_of_the_report_names_every_key() -> None:

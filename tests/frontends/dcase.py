@@ -77,7 +77,10 @@ def cut(layers: tuple[str, ...]) -> Count:
     source = convert(model)
     ratios = {f"*/{LAYERS[layer]}/*": 1 - KEPT[layer] for layer in layers}
     result = prune(source, ratio=0.0, layer_ratio=ratios, align="off", threads=1)
-    kept = [_kept(result.report.cuts, source.constants, name, n) for name, n in zip(LAYERS.values(), (16, 16, 32), strict=True)]
+    kept = [
+        _kept(result.report.cuts, source.constants, name, n)
+        for name, n in zip(LAYERS.values(), (16, 16, 32), strict=True)
+    ]
     small = keras_builder.build(network(tuple(map(len, kept))), "small")
     small.set_weights(_weights(model.get_weights(), kept))
     inputs = np.random.default_rng(3).standard_normal((2, *SHAPE)).astype(np.float32)
@@ -106,5 +109,7 @@ def _weights(weights: list[np.ndarray], kept: list[np.ndarray]) -> list[np.ndarr
         small += [kernel[:, :, incoming][..., own], *(vector[own] for vector in vectors)]
         incoming = own
     kernel, *rest = weights[18:]
-    rows = kernel.reshape(-1, 32, kernel.shape[-1])[:, incoming]  # of a H x W x C map channel c is c, C + c, ...
+    rows = kernel.reshape(-1, 32, kernel.shape[-1])[
+        :, incoming
+    ]  # of a H x W x C map channel c is c, C + c, ...
     return [*small, rows.reshape(-1, kernel.shape[-1]), *rest]

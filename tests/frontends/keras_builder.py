@@ -27,7 +27,14 @@ class Builder:
         return x.shape[-1]
 
     def conv(
-        self, x: Any, filters: int, kernel: int, stride: int = 1, *, bias: bool = True, name: str | None = None
+        self,
+        x: Any,
+        filters: int,
+        kernel: int,
+        stride: int = 1,
+        *,
+        bias: bool = True,
+        name: str | None = None,
     ) -> Any:
         layer = layers.Conv2D(filters, kernel, stride, padding=padding(stride), use_bias=bias, name=name)
         return layer(pad(x, kernel, stride))

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from exporters import keras_network
+from routes import keras_network
 
 from onnxprune.frontends import convert
 from onnxprune.model import save_model

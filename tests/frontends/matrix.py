@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from exporters import EXPORTERS, Exported
+from routes import EXPORTERS, Exported
 
 from onnxprune import prune
 from onnxprune.model import Model

@@ -140,12 +140,14 @@ def keras_channels_first(name: str, folder: Path) -> Exported:
     import tensorflow as tf
     import tf2onnx
 
+    from onnxprune.frontends.missing_operators import HANDLERS
     from onnxprune.frontends.quiet import quiet
 
     model, inputs, expected = keras_network(name)
     spec = [tf.TensorSpec((None, *NETWORKS[name].shape), tf.float32, name="image")]
     with quiet():
-        proto, _ = tf2onnx.convert.from_keras(model, spec, opset=15, inputs_as_nchw=["image"])
+        options = {"inputs_as_nchw": ["image"], "custom_op_handlers": dict(HANDLERS)}
+        proto, _ = tf2onnx.convert.from_keras(model, spec, opset=15, **options)
     rank = len(proto.graph.input[0].type.tensor_type.shape.dim)
     return Exported(load_model(proto), forward(inputs) if rank == 4 else inputs, expected)
 

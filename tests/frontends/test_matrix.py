@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from exporters import EXPORTERS
 from matrix import AGREEMENT, IMPOSSIBLE, TOLERANCE, Cell, examine, missing
 from networks import NETWORKS
+from routes import EXPORTERS
 
 pytestmark = [pytest.mark.frontends, pytest.mark.filterwarnings("ignore")]
 
@@ -46,4 +46,5 @@ def test_every_export_prunes_as_far_as_any_other(exporter: str, network: str, tm
     assert isinstance(cell.batch, str), "the batch is dynamic"
     assert cell.kernels[0] == pytest.approx(other.kernels[0], rel=AGREEMENT)
     assert cell.kernels[1] == pytest.approx(other.kernels[1], rel=AGREEMENT)
+    assert cell.macs == pytest.approx(other.macs, rel=AGREEMENT)
     assert len(cell.whole) == 1, "only the layer behind the output stays whole"
