@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from onnxprune.frontends import convert, is_foreign
 from onnxprune.model import Model
+from onnxprune.model.inline import inline_functions
 
 Source: TypeAlias = Any
 """A path of a known format, bytes of an ONNX file, an ``onnx.ModelProto``, a loaded model, a Keras model, a
@@ -24,7 +25,7 @@ def open_source(source: Source, *, example_inputs: object = None) -> Model:
         MissingExtraError: a package is missing that the conversion needs.
         UsageError: it needs an example of its inputs.
     """
-    return convert(source, example_inputs=example_inputs)
+    return inline_functions(convert(source, example_inputs=example_inputs))
 
 
 def opening(source: Source) -> str:
