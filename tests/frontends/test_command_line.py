@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,46 @@ import onnx
 import pytest
 
 import onnxprune
+from onnxprune.cli import main
 from onnxprune.errors import InputError, UsageError
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
-from command import as_json
-from command import onnxprune as shell
-
 pytestmark = [pytest.mark.frontends, pytest.mark.filterwarnings("ignore")]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Shell = Callable[..., Done]
+
+
+@pytest.fixture
+def shell(capfd: pytest.CaptureFixture[str]) -> Shell:
+    """Runs the command line in this process."""
+
+    def run(*arguments: object) -> Done:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Done(code, *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def as_json(shell: Shell) -> Callable[..., dict]:
+    """The one object that ``--json`` prints."""
+
+    def run(*arguments: object) -> dict:
+        done = shell(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
 
 
 @pytest.fixture
@@ -45,7 +79,7 @@ def archive(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("source", ["program", "archive"])
-def test_pruning_converts_first(source: str, request: pytest.FixtureRequest):
+def test_pruning_converts_first(source: str, request: pytest.FixtureRequest, shell, as_json):
     path: Path = request.getfixturevalue(source)
     report = path.with_name("report.json")
     found = as_json(path, "--ratio", "0.5", "--align", "off", "--report", report)
@@ -59,7 +93,7 @@ def test_pruning_converts_first(source: str, request: pytest.FixtureRequest):
 
 
 @pytest.mark.parametrize("source", ["program", "archive"])
-def test_the_verb_converts_alone(source: str, request: pytest.FixtureRequest):
+def test_the_verb_converts_alone(source: str, request: pytest.FixtureRequest, shell, as_json):
     path: Path = request.getfixturevalue(source)
     done = shell("convert", path)
     assert done.returncode == 0, done.stderr
@@ -70,7 +104,7 @@ def test_the_verb_converts_alone(source: str, request: pytest.FixtureRequest):
     assert cuts == as_json(path, "--ratio", "0.5", "--align", "off", "--dry-run")["cuts"]
 
 
-def test_the_account_of_a_conversion(program: Path):
+def test_the_account_of_a_conversion(program: Path, as_json):
     found = as_json("convert", program, "--opset", "19", "-o", program.with_name("other.onnx"))
     assert found["opset"] == 19
     assert found["params"] == 16 * 27 + 16 + 4 * 144 + 4
@@ -78,18 +112,18 @@ def test_the_account_of_a_conversion(program: Path):
     assert onnxprune.load_model(found["output"]).sha256 == found["sha256"]
 
 
-def test_groups_are_shown_without_a_conversion_by_hand(program: Path):
+def test_groups_are_shown_without_a_conversion_by_hand(program: Path, as_json):
     assert len(as_json("inspect", program)["groups"]) >= 1
 
 
-def test_onnx_needs_no_conversion(program: Path):
+def test_onnx_needs_no_conversion(program: Path, shell):
     shell("convert", program)
     done = shell("convert", program.with_name("net.onnx"))
     assert done.returncode == 2
     assert "needs no conversion" in done.stderr
 
 
-def test_the_source_is_not_overwritten(program: Path):
+def test_the_source_is_not_overwritten(program: Path, shell):
     before = program.read_bytes()
     for verb in ([program, "--ratio", "0.5"], ["convert", program]):
         done = shell(*verb, "-o", program)
@@ -99,7 +133,7 @@ def test_the_source_is_not_overwritten(program: Path):
 
 
 @pytest.mark.parametrize("verb", [[], ["convert"]])
-def test_pickles_are_refused_from_the_shell(verb: list[str], tmp_path: Path):
+def test_pickles_are_refused_from_the_shell(verb: list[str], tmp_path: Path, shell):
     path = tmp_path / "net.pth"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("net/data.pkl", b"\x80\x02.")

@@ -297,6 +297,34 @@ def test_a_damaged_tflite_file_is_told(tmp_path: Path):
         convert(path)
 
 
+def test_a_quantised_tflite_file_is_pruned_quantised(
+    keras, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    import tensorflow as tf
+
+    layers = [keras.layers.Conv2D(n, 3, activation="relu") for n in (16, 12)]
+    model = keras.Sequential(
+        [keras.Input((16, 16, 3)), *layers, keras.layers.Flatten(), keras.layers.Dense(4)]
+    )
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([image[None]] for image in IMAGE)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    path = tmp_path / "model.tflite"
+    path.write_bytes(converter.convert())
+    converted = convert(path)
+    assert "DequantizeLinear" in [node.op_type for node in converted.proto.graph.node]
+    interpreter = tf.lite.Interpreter(str(path))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], IMAGE[:1])
+    interpreter.invoke()
+    expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(run(converted, IMAGE[:1])[0], expected, atol=0.02)
+    result = prune(converted, ratio=0.5, align="off", threads=1)
+    assert [row.channels for row in result.report.layers] == [(16, 8), (12, 6), (4, 4)]
+    assert result.report.verification["masked_equivalence"]["checked"]
+
+
 def test_nothing_is_said_on_the_terminal(small, tmp_path: Path):
     path = tmp_path / "small.keras"
     small.save(path)
