@@ -14,7 +14,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +46,9 @@ APPLICATIONS = {
     "ConvNeXtTiny": "convnext_tiny",
 }
 """Networks of ``keras.applications`` and what torchvision calls them."""
+
+UNFOLDED = "keras_nchw"
+"""The exporter whose files hold batch normalisation apart from the layers."""
 
 MOST = 1.03
 """Parameters left of the Keras network against those of the torch network, at most."""
@@ -114,12 +117,14 @@ def matrix_part(found: Cells) -> Iterator[str]:
     names = list(dict.fromkeys(network for network, _ in found))
     routes = list(dict.fromkeys(exporter for _, exporter in found))
     titles = [EXPORTERS[route].title for route in routes]
+    folded = {place: cell for place, cell in found.items() if place[1] != UNFOLDED}
     done = [cell for cell in found.values() if isinstance(cell, Cell)]
     yield "## Small networks through every exporter"
     yield _MATRIX.format(
         error=f"{max(cell.error for cell in done):.0e}",
         equivalence=f"{max(cell.equivalence for cell in done):.0e}",
-        spread=f"{max(_spreads(found)):.1%}",
+        spread=f"{max(_spreads(found, lambda cell: cell.kernels[1])):.1%}",
+        params=f"{max(_spreads(folded, lambda cell: cell.parameters[1])):.1%}",
     )
     yield "Elements left of weights that are more than a vector, and (in brackets) of all parameters:"
     yield table(
@@ -150,12 +155,12 @@ def _macs(cell: Cell | str) -> str:
     return "-" if isinstance(cell, str) else f"{cell.macs[1]:,}"
 
 
-def _spreads(found: Cells) -> Iterator[float]:
-    """How much exporters of one network differ, as a share."""
+def _spreads(found: Cells, count: Callable[[Cell], int]) -> Iterator[float]:
+    """How much exporters of one network differ in a count, as a share."""
     left: dict[str, list[int]] = {}
     for (network, _), cell in found.items():
         if isinstance(cell, Cell):
-            left.setdefault(network, []).append(cell.kernels[1])
+            left.setdefault(network, []).append(count(cell))
     yield from (max(counts) / min(counts) - 1 for counts in left.values())
 
 
@@ -207,13 +212,13 @@ Every cell was converted, compared in ONNX Runtime with the source framework (la
 relative difference {equivalence}). Between exporters of one network the weights left differ by at most \
 {spread}.
 
-All parameters differ somewhat more, already before pruning, because exporters spell batch normalisation in \
-other ways: torch folds it into a convolution in front of it (one number a channel stays) and keeps it where \
-there is none (four); TensorFlow leaves a factor and a summand (two); Keras on torch leaves four."""
+All parameters differ by at most {params} where batch normalisation stands before a layer (torch keeps four \
+numbers a channel, the others two or three); behind a layer it is folded into it, by torch, by TFLite and by the \
+conversion from Keras. The file with `inputs_as_nchw` is as tf2onnx writes it, without that."""
 
 _DCASE = """arXiv 2203.15751 cuts the baseline of task 1a (46,246 parameters) to 11 of 16, 11 of 16 and 22 \
 of 32 filters in C1, C2 and C3. It counts as Keras does: kernels, biases, and four numbers a channel for \
-batch normalisation. tf2onnx folds those four into a factor and a summand, so the pruned ONNX file has two \
+batch normalisation. The conversion folds those four into the convolution, so the pruned ONNX file has four \
 numbers a kept channel less. The Keras count is that of a Keras model rebuilt with the filters that the \
 report says were kept, and with their weights; the last column is the largest difference between its outputs \
 and those of the pruned file."""

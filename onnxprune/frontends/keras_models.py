@@ -11,6 +11,7 @@ from typing import Any
 from onnx import ModelProto
 
 from onnxprune.errors import UsageError
+from onnxprune.frontends.affine import fold_affine
 from onnxprune.frontends.backend import backend_of
 from onnxprune.frontends.failure import converting
 from onnxprune.frontends.scopes import restore_layer_names
@@ -70,7 +71,7 @@ def _torch(model: Any, own: Signature, package: ModuleType, what: str, opset: in
     tensors = _zeros(package, own.inputs)
     with converting(what, HINT):
         model(own.pack(tensors), training=False)  # builds what was never called
-    return export_function(
+    proto = export_function(
         model,
         lambda *values: tuple(flatten(model(own.pack(values), training=False))),
         tensors,
@@ -79,6 +80,8 @@ def _torch(model: Any, own: Signature, package: ModuleType, what: str, opset: in
         what=what,
         opset=opset,
     )
+    fold_affine(proto)
+    return proto
 
 
 _BACKENDS = {"tensorflow": _tensorflow, "torch": _torch}

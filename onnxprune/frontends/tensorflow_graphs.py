@@ -11,6 +11,7 @@ from typing import Any
 from onnx import ModelProto
 
 from onnxprune.errors import UsageError
+from onnxprune.frontends.affine import fold_affine
 from onnxprune.frontends.canonical import canonicalise
 from onnxprune.frontends.declare import declare_results
 from onnxprune.frontends.extras import require
@@ -100,6 +101,7 @@ def convert_function(
     names = {spec.name: i.name for spec, i in zip(specs, inputs, strict=True)}
     rename_values(proto, {**names, **dict(zip(keys, outputs, strict=True))})
     name_dimensions(proto, batched=batched)
+    fold_affine(proto)
     canonicalise(proto, name)
     check_operators(proto, what, HINT)
     declare_results(proto)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from onnxprune.frontends.affine import fold_affine
 from onnxprune.frontends.canonical import canonicalise
 from onnxprune.frontends.failure import converting
 from onnxprune.frontends.missing_operators import HANDLERS
@@ -29,6 +30,7 @@ def read(path: Path, opset: int | None) -> ModelProto:
     with converting(where, HINT), same_names(tf2onnx), muted():
         proto, _ = tf2onnx.convert.from_tflite(str(path), opset=version, custom_op_handlers=dict(HANDLERS))
     name_dimensions(proto, batched=False)
+    fold_affine(proto)
     canonicalise(proto, path.stem)
     check_operators(proto, where, HINT)
     return proto

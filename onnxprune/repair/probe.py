@@ -8,10 +8,10 @@ import numpy as np
 from onnx import helper
 
 from onnxprune.coupling import Coupling
+from onnxprune.execution.execution import Execution, Refusal
+from onnxprune.execution.inputs import SIZES, Undrawable, draw, inputs_of, is_symbolic
+from onnxprune.execution.program import program_of
 from onnxprune.model.constants import Array
-from onnxprune.verification.execution import Execution, Refusal
-from onnxprune.verification.inputs import SIZES, Undrawable, draw, inputs_of, is_symbolic
-from onnxprune.verification.program import program_of
 
 
 def probe(coupling: Coupling, names: Iterable[str]) -> Mapping[str, Array]:

@@ -12,14 +12,14 @@ import numpy as np
 
 from onnxprune.coupling.coupling import Coupling
 from onnxprune.errors import InputError, VerificationError
+from onnxprune.execution.execution import Execution, Refusal
+from onnxprune.execution.inputs import SIZES, Input, Undrawable, draw, inputs_of, is_symbolic
+from onnxprune.execution.program import Program, program_of
 from onnxprune.model.constants import Array
 from onnxprune.model.model import Model
 from onnxprune.surgery import Cut
 from onnxprune.verification.compare import Difference, compare
-from onnxprune.verification.execution import Execution, Refusal
-from onnxprune.verification.inputs import SIZES, Input, Undrawable, draw, inputs_of, is_symbolic
 from onnxprune.verification.masking import disagreement, masked_program
-from onnxprune.verification.program import Program, program_of
 from onnxprune.verification.statistics import use_kept_statistics
 from onnxprune.verification.verification import Verification, tolerance_of
 

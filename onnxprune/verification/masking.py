@@ -12,11 +12,11 @@ from onnx import TensorProto, helper
 
 from onnxprune.coupling.coupling import Coupling, Survivors
 from onnxprune.coupling.engine import Use
+from onnxprune.execution.program import Program, first_readers, is_fed, program_of
 from onnxprune.model.constants import Array, Constant
 from onnxprune.model.stream import raw_bytes
 from onnxprune.surgery import Cuts
 from onnxprune.verification.neutral import neutral_values
-from onnxprune.verification.program import Program, first_readers, is_fed, program_of
 
 Kept = Mapping[int, npt.NDArray[np.bool_]]
 """By axis, for each index whether it is kept; axes that keep all are absent."""

@@ -20,7 +20,7 @@ from onnxprune.coupling.coupling import Coupling, Survivors
 from onnxprune.coupling.edits import Editor
 from onnxprune.coupling.engine import Engine, Use
 from onnxprune.coupling.site import Axes
-from onnxprune.verification.program import Program
+from onnxprune.execution.program import Program
 
 Masks = Mapping[int, npt.NDArray[np.bool_]]
 """By axis, for each index whether it is kept; axes that keep all are absent."""

@@ -1,8 +1,8 @@
 """The DCASE 2021 task 1a baseline, cut as arXiv 2203.15751 cuts it, and counted as Keras counts.
 
 Keras counts every weight of a model: kernels, biases, and four numbers a channel for batch normalisation
-(scale, shift, and the two statistics). tf2onnx folds those four into two, a factor and a summand, so the
-ONNX file holds two numbers a kept channel less. The count in Keras' own terms is that of the Keras model
+(scale, shift, and the two statistics). The conversion folds those four into the convolution, so the ONNX file
+holds four numbers a kept channel less. The count in Keras' own terms is that of the Keras model
 with as many filters as were kept, and ``rebuilt`` makes that model out of what pruning kept.
 """
 

@@ -60,16 +60,19 @@ def mobilenet(b: Any, x: Any) -> Any:
 
 
 def densenet(b: Any, x: Any) -> Any:
-    """Pre-activation layers whose outputs are all concatenated, a transition between two blocks."""
-    x = b.conv(x, 24, 3)
+    """Pre-activation layers whose outputs are all concatenated, a transition between two blocks.
+
+    Wide enough that four numbers a channel for normalisation (torch) instead of two (tf2onnx) do not count.
+    """
+    x = b.conv(x, 48, 3)
     for last in (False, True):
         for _ in range(3):
-            y = b.conv(b.relu(b.norm(x)), 32, 1, bias=False)
-            y = b.conv(b.relu(b.norm(y)), 12, 3, bias=False)
+            y = b.conv(b.relu(b.norm(x)), 80, 1, bias=False)
+            y = b.conv(b.relu(b.norm(y)), 40, 3, bias=False)
             x = b.concat([x, y])
         x = b.relu(b.norm(x))
         if not last:
-            x = b.avg_pool(b.conv(x, 30, 1, bias=False), 2)
+            x = b.avg_pool(b.conv(x, 60, 1, bias=False), 2)
     return b.dense(b.global_pool(x), 10)
 
 

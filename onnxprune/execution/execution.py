@@ -9,11 +9,11 @@ import numpy as np
 import onnxruntime as ort
 from onnx import TensorProto
 
+from onnxprune.execution.program import Program
+from onnxprune.execution.widen import widen
 from onnxprune.model.constants import Array, Constant
-from onnxprune.verification.program import Program
-from onnxprune.verification.widen import widen
 
-_LOG_NOTHING = 4
+LOG_NOTHING = 4
 _LONGEST_MESSAGE = 300
 _NOT_IN_NUMPY = (TensorProto.BFLOAT16,)
 
@@ -41,7 +41,7 @@ class Execution:
         program.finish()
         widen(program)
         options = ort.SessionOptions()
-        options.log_severity_level = _LOG_NOTHING
+        options.log_severity_level = LOG_NOTHING
         options.intra_op_num_threads = threads or 0
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
@@ -51,7 +51,7 @@ class Execution:
                 program.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as exc:  # its exception types are not public
-            raise Refusal(_first_line(exc)) from exc
+            raise Refusal(first_line(exc)) from exc
         self._weights = {name: _fed(constant) for name, constant in program.weights.items()}
 
     def run(self, feed: Mapping[str, Array]) -> Mapping[str, Any]:
@@ -63,7 +63,7 @@ class Execution:
         try:
             found = self._session.run(self._outputs, {**self._weights, **feed})
         except Exception as exc:  # its exception types are not public
-            raise Refusal(_first_line(exc)) from exc
+            raise Refusal(first_line(exc)) from exc
         return dict(zip(self._outputs, found, strict=True))
 
 
@@ -75,6 +75,7 @@ def _fed(constant: Constant) -> Any:
     return ort.OrtValue.ortvalue_from_numpy(values)
 
 
-def _first_line(exc: Exception) -> str:
+def first_line(exc: Exception) -> str:
+    """What ONNX Runtime says, in one line."""
     lines = str(exc).strip().splitlines() or [type(exc).__name__]
     return lines[0].removeprefix("[ONNXRuntimeError] : ")[:_LONGEST_MESSAGE]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, numpy_helper
 
-from onnxprune.verification.program import Program, first_readers, sub_graphs
+from onnxprune.execution.program import Program, first_readers, sub_graphs
 
 _NARROW, _WIDE = TensorProto.BFLOAT16, TensorProto.FLOAT
 _TYPE_ATTRIBUTES = ("to", "dtype")

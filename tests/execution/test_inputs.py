@@ -9,9 +9,9 @@ from onnx import TensorProto, helper
 from verified_networks import Example, example, network
 
 from onnxprune.coupling import couple
+from onnxprune.execution.inputs import Undrawable, draw, inputs_of, is_symbolic
 from onnxprune.model import load_model
 from onnxprune.surgery import apply
-from onnxprune.verification.inputs import Undrawable, draw, inputs_of, is_symbolic
 
 
 def embedding(rows: int, steps: str = "i = Identity(ids)") -> onnx.ModelProto:
