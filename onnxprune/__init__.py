@@ -28,8 +28,11 @@ from onnxprune.errors import (
 
 if TYPE_CHECKING:
     from onnxprune.api import PruneResult, VerifyResult, convert, inspect, prune, verify
+    from onnxprune.api.evaluation import Comparison, compare, evaluate
+    from onnxprune.calibration import ArraySamples, Batch, Samples, open_samples
     from onnxprune.coupling import Coupling, couple
     from onnxprune.criteria import Criterion, criterion, register, score_groups
+    from onnxprune.evaluation import Evaluation
     from onnxprune.model import Model, load_model, save_model
     from onnxprune.plan import (
         Plan,
@@ -42,16 +45,22 @@ if TYPE_CHECKING:
     )
     from onnxprune.repair import clean_up
     from onnxprune.report import Report
+    from onnxprune.report.files import write_report
     from onnxprune.report.inspection import Inspection
     from onnxprune.surgery import Cut, apply, flush_denormals
+    from onnxprune.torch_graph import to_torch, write_back
     from onnxprune.verification import masked_equivalence, recheck
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArraySamples",
+    "Batch",
+    "Comparison",
     "Coupling",
     "Criterion",
     "Cut",
+    "Evaluation",
     "InputError",
     "Inspection",
     "MissingExtraError",
@@ -62,20 +71,24 @@ __all__ = [
     "PlanOptions",
     "PruneResult",
     "Report",
+    "Samples",
     "TargetError",
     "UsageError",
     "VerificationError",
     "VerifyResult",
     "apply",
     "clean_up",
+    "compare",
     "convert",
     "couple",
     "criterion",
+    "evaluate",
     "flush_denormals",
     "inspect",
     "load_model",
     "make_plan",
     "masked_equivalence",
+    "open_samples",
     "parse_macs",
     "parse_params",
     "parse_ratio",
@@ -85,13 +98,19 @@ __all__ = [
     "register",
     "save_model",
     "score_groups",
+    "to_torch",
     "verify",
+    "write_back",
+    "write_report",
 ]
 
 _HOMES = {
     "onnxprune.api": ("PruneResult", "VerifyResult", "convert", "inspect", "prune", "verify"),
+    "onnxprune.api.evaluation": ("Comparison", "compare", "evaluate"),
+    "onnxprune.calibration": ("ArraySamples", "Batch", "Samples", "open_samples"),
     "onnxprune.coupling": ("Coupling", "couple"),
     "onnxprune.criteria": ("Criterion", "criterion", "register", "score_groups"),
+    "onnxprune.evaluation": ("Evaluation",),
     "onnxprune.model": ("Model", "load_model", "save_model"),
     "onnxprune.plan": (
         "Plan",
@@ -104,8 +123,10 @@ _HOMES = {
     ),
     "onnxprune.repair": ("clean_up",),
     "onnxprune.report": ("Report",),
+    "onnxprune.report.files": ("write_report",),
     "onnxprune.report.inspection": ("Inspection",),
     "onnxprune.surgery": ("Cut", "apply", "flush_denormals"),
+    "onnxprune.torch_graph": ("to_torch", "write_back"),
     "onnxprune.verification": ("masked_equivalence", "recheck"),
 }
 """Where each public name is defined; the errors, which cost nothing, are here already."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from onnxprune.api.data import samples_of
 from onnxprune.api.planning import Step, open_model, plan_model
-from onnxprune.api.settings import Job, LayerRatios, Settings, globs, open_job, pairs
+from onnxprune.api.settings import Data, Job, LayerRatios, Settings, Spec, globs, open_job, pairs, stages
 from onnxprune.api.sources import Source, open_source, opening
-from onnxprune.criteria import Criterion, Score
+from onnxprune.calibration.preprocess import Given
 from onnxprune.report.inspection import Inspection, describe
 
 
@@ -19,14 +20,20 @@ def inspect(
     macs: float | str | None = None,
     params: float | str | None = None,
     size: float | str | None = None,
-    criterion: str | Score | Criterion = "l1",
+    latency: float | str | None = None,
+    speedup: float | str | None = None,
+    criterion: Spec | Sequence[Spec] | None = None,
+    then: Spec | Sequence[Spec] = (),
     scoring: str = "independent",
-    scope: str = "local",
+    scope: str | None = None,
     align: str | int = "auto",
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     layer_ratio: LayerRatios = (),
     granularity: str = "inner",
+    data: Data | None = None,
+    preprocess: Given | None = None,
+    samples: int | None = None,
     seed: int = 0,
     progress: Step | None = None,
 ) -> Inspection:
@@ -42,7 +49,10 @@ def inspect(
         macs: most multiply-accumulates to keep.
         params: most parameters to keep.
         size: largest file.
+        latency: longest run on this machine, which is then measured.
+        speedup: the same the other way round.
         criterion: what makes a channel important.
+        then: criteria that look at what those before them have left.
         scoring: ``independent`` or ``greedy``.
         scope: ``local``, ``global`` or ``isomorphic``.
         align: ``auto``, ``off`` or a number.
@@ -50,6 +60,9 @@ def inspect(
         exclude: globs of what stays whole.
         layer_ratio: ratios of single layers by glob.
         granularity: ``inner`` or ``outer``: which factor of an axis is offered.
+        data: samples to measure the model on, for criteria that need it.
+        preprocess: what is done to stored samples.
+        samples: how many are taken, 512 by default.
         seed: of every random choice.
         progress: called with the name of each step as it begins.
 
@@ -57,12 +70,16 @@ def inspect(
         InputError: the model cannot be used.
         UsageError: an argument makes no sense.
     """
+    first, rest = stages(criterion, then)
     settings = Settings(
         ratio=ratio,
         macs=macs,
         params=params,
         size=size,
-        criterion=criterion,
+        latency=latency,
+        speedup=speedup,
+        criterion=first,
+        then=rest,
         scoring=scoring,
         scope=scope,
         align=align,
@@ -70,6 +87,9 @@ def inspect(
         exclude=globs(exclude),
         layer_ratios=pairs(layer_ratio),
         granularity=granularity,
+        data=data,
+        preprocess=preprocess,
+        samples=samples,
         seed=seed,
     )
     return examine(model, settings, progress=progress, example_inputs=example_inputs)
@@ -87,6 +107,8 @@ def examine(
     step = progress or (lambda _: None)
     job: Job | None = open_job(settings) if settings.asks_for_plan else None
     step(opening(model))
-    coupling = open_model(open_source(model, example_inputs=example_inputs), step, settings.factor)
-    plan = plan_model(coupling, job, step).plan if job else None
+    opened = open_source(model, example_inputs=example_inputs)
+    coupling = open_model(opened, step, settings.factor)
+    samples = samples_of(settings, opened, step) if job else None
+    plan = plan_model(coupling, job, step, samples=samples).plan if job else None
     return describe(coupling, plan, job.to_dict() if job else {})

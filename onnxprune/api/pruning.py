@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from onnxprune.api.running import PruneResult, run
-from onnxprune.api.settings import LayerRatios, Settings, globs, open_job, pairs
+from onnxprune.api.settings import Data, LayerRatios, Settings, Spec, globs, open_job, pairs, stages
 from onnxprune.api.sources import Source
-from onnxprune.criteria import Criterion, Score
+from onnxprune.calibration.preprocess import Given
 from onnxprune.errors import VerificationError
 
 Progress = Callable[[str], None]
@@ -24,23 +24,37 @@ def prune(
     macs: float | str | None = None,
     params: float | str | None = None,
     size: float | str | None = None,
-    criterion: str | Score | Criterion = "l1",
+    latency: float | str | None = None,
+    speedup: float | str | None = None,
+    max_drop: float | str | None = None,
+    criterion: Spec | Sequence[Spec] | None = None,
+    then: Spec | Sequence[Spec] = (),
     scoring: str = "independent",
-    scope: str = "local",
+    scope: str | None = None,
     align: str | int = "auto",
     include: str | Iterable[str] = (),
     exclude: str | Iterable[str] = (),
     layer_ratio: LayerRatios = (),
     granularity: str = "inner",
+    data: Data | None = None,
+    preprocess: Given | None = None,
+    samples: int | None = None,
+    holdout: int | None = None,
+    metric: str | None = None,
+    output_name: str | None = None,
+    cache: str | os.PathLike[str] | None = None,
     verify: bool = True,
+    bench: bool = False,
     seed: int = 0,
     threads: int | None = None,
+    repair: str | None = None,
     progress: Progress | None = None,
     output: str | os.PathLike[str] | None = None,
 ) -> PruneResult:
     """Remove the least important channels of a model; the source is never changed.
 
-    Exactly one of ``ratio``, ``macs``, ``params`` and ``size`` says how much::
+    At most one of ``ratio``, ``macs``, ``params``, ``size``, ``latency``, ``speedup`` and ``max_drop``
+    says how much; without them thresholds of the criteria do::
 
         result = onnxprune.prune("resnet.onnx", ratio=0.4, output="small.onnx")
         result.report.totals["macs"]  # (before, after)
@@ -54,8 +68,15 @@ def prune(
         macs: most multiply-accumulates to keep: ``"0.5x"`` of the source, ``"2G"``, or a number.
         params: most parameters to keep: ``"0.5x"``, ``"1M"``, or a number.
         size: largest file: ``"10MB"``, ``"0.5x"``, or a number of bytes.
+        latency: longest run in ONNX Runtime on this machine: ``"0.5x"`` of the source, or ``"3ms"``.
+        speedup: the same the other way round: ``"2x"`` is ``latency="0.5x"``.
+        max_drop: most points that ``metric`` may fall by on the samples: 1.0 lets an accuracy of 92 %
+            become 91 %. How much each layer loses follows from its sensitivity.
         criterion: what makes a channel important: a name with options (``"l2,reduction=max"``),
-            ``"package.module:function"``, or a function ``(group, weights) -> (units,)``.
+            ``"package.module:function"``, or a function ``(group, weights) -> (units,)``. With a
+            threshold (``"correlation:0.8"``) it says by itself what goes; several in a list follow
+            each other.
+        then: criteria that look only at the channels which those before them have left.
         scoring: ``independent``, or ``greedy``: without the weights that read channels removed
             from earlier layers (Li et al. 2017, arXiv 1608.08710).
         scope: ``local`` ranks within each layer, ``global`` over the model, ``isomorphic`` over
@@ -66,25 +87,45 @@ def prune(
         layer_ratio: ratios of single layers by glob; the last match counts.
         granularity: ``inner`` removes dimensions within attention heads and channels within
             convolution groups, ``outer`` whole heads and whole groups.
+        data: calibration samples, for criteria and repairs that measure the model: an ``.npz`` file, a
+            folder of images, ``"package.module:function"``, an array, a dict of arrays by input name, a
+            pair of one of these and labels, or ``Samples``.
+        preprocess: what is done to stored samples before they are fed, such as ``"scale=1/255"``, or
+            the path of a ``.toml`` file.
+        samples: how many are taken, 512 by default, 2,000 with ``max_drop``; the seed decides which.
+        holdout: samples beside these that nothing is fitted to, and that ``report.accuracy`` is measured
+            on; None for 200 to 1,000 by the size of the model, 2,000 with ``max_drop``; 0 for none.
+        metric: what ``max_drop`` bounds; None for the accuracy, or the agreement with the source where
+            there are no labels, or the noise of the outputs where there are no classes either.
+        output_name: output with the scores of the classes, None for the first that can be one.
+        cache: folder in which ``max_drop`` keeps what it measures of single layers; None for none.
         verify: compare the result with the masked source on random inputs before it is written.
+        bench: measure the result against the source; ``report.missed`` says where it is slower.
         seed: of every random choice.
         threads: of ONNX Runtime, None leaves the choice to it.
+        repair: ``none``, or how the weights that are left make up for those that went: ``merge``,
+            ``bias``, ``lstsq``, ``obs``, or ``auto`` for the strongest that the data allow. By default
+            ``auto`` where there are data, else ``none``.
         progress: called with the name of each step as it begins.
         output: where to write; nothing is written without it.
 
     Raises:
-        InputError: the model cannot be used, or nothing in it can be pruned.
+        InputError: the model cannot be used, nothing in it can be pruned, or the samples do not fit it.
         UsageError: an argument makes no sense.
         TargetError: the budget is out of reach.
         OutputError: the output cannot be written.
         VerificationError: the result is wrong; nothing was written.
     """
+    first, rest = stages(criterion, then)
     settings = Settings(
         ratio=ratio,
         macs=macs,
         params=params,
         size=size,
-        criterion=criterion,
+        latency=latency,
+        speedup=speedup,
+        criterion=first,
+        then=rest,
         scoring=scoring,
         scope=scope,
         align=align,
@@ -92,9 +133,19 @@ def prune(
         exclude=globs(exclude),
         layer_ratios=pairs(layer_ratio),
         granularity=granularity,
+        data=data,
+        preprocess=preprocess,
+        samples=samples,
+        max_drop=max_drop,
+        holdout=holdout,
+        metric=metric,
+        output_name=output_name,
+        cache=cache,
         verify=verify,
+        bench=bench,
         seed=seed,
         threads=threads,
+        repair=repair,
     )
     path = None if output is None else Path(output)
     job = open_job(settings)

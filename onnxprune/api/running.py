@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import file_digest
 from math import inf
 from pathlib import Path
 from typing import Any
 
+from onnxprune.api.accuracy import measured_accuracy, missed_drop, within_bound
+from onnxprune.api.holding import open_shares
 from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
+from onnxprune.api.repairing import mend
 from onnxprune.api.settings import Job
 from onnxprune.api.sources import Source, open_source, opening
+from onnxprune.calibration import Samples, notes_of
 from onnxprune.errors import VerificationError
 from onnxprune.model import Model, save_model
 from onnxprune.model.save import check_output
@@ -19,6 +23,9 @@ from onnxprune.plan import BudgetTarget, RatioTarget
 from onnxprune.plan.problem import TOLERANCE
 from onnxprune.report import Report, build, measure
 from onnxprune.report.figures import plural
+from onnxprune.report.groups import group_accounts
+from onnxprune.report.scores import Histogram, histograms
+from onnxprune.runtime.spread import SLOWER
 from onnxprune.surgery import Cut, apply, flush_denormals
 
 _NAMES_SHOWN = 3
@@ -44,6 +51,9 @@ class _Outcome:
     cut: Cut
     repair: str
     flushed: tuple[str, ...]
+    cleaned: bool = False
+    account: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def run(
@@ -78,18 +88,33 @@ def run(
     coupling = open_model(model, step, job.settings.factor)
     if must_cut and not job.only_cleans:
         check_prunable(coupling.structure, model)
-    planned = plan_model(coupling, job, step)
+    shares = open_shares(job, coupling, step)
+    counted, bound = within_bound(coupling, job, shares, step)
+    planned = _noted(plan_model(coupling, counted, step, samples=shares.fitting), shares.fitting)
     step("cutting")
     outcome = _cut(planned, job)
     verification: dict[str, dict[str, Any]] = {}
     if job.settings.verify:
         step("verifying")
         verification["masked_equivalence"] = _verified(planned, outcome, job)
+    plain, outcome = outcome, _mended(planned, outcome, job, step, shares.fitting)
     report = _report(planned, outcome, job, verification=verification)
+    if not report.wrong and planned.plan.kept:
+        models = (plain.cut.model, outcome.cut.model)
+        report = replace(report, accuracy=measured_accuracy(model, models, shares, job, step, bound=bound))
     writable = None if report.wrong else output
     step("writing")
     saved = _weighed(outcome.cut.model) if writable is None else _saved(outcome.cut.model, writable)
+    if job.settings.bench and not report.wrong:
+        from onnxprune.api.latency import against_source  # brings ONNX Runtime with it
+
+        report = replace(report, latency={**report.latency, **against_source(model, saved, job, step)})
     return PruneResult(saved, _finished(report, job, saved, output=output, flushed=outcome.flushed))
+
+
+def _noted(planned: Planned, samples: Samples | None) -> Planned:
+    """With what the user should know about the samples."""
+    return planned if samples is None else replace(planned, notes=(*notes_of(samples), *planned.notes))
 
 
 def _cut(planned: Planned, job: Job) -> _Outcome:
@@ -100,7 +125,15 @@ def _cut(planned: Planned, job: Job) -> _Outcome:
     cleaning = job.only_cleans and not kept and not planned.asked
     cut = clean_up(coupling) if cleaning else apply(coupling, kept)
     model, flushed = flush_denormals(cut.model)
-    return _Outcome(replace(cut, model=model), "merge" if cleaning else "none", tuple(flushed))
+    return _Outcome(replace(cut, model=model), "merge" if cleaning else "none", tuple(flushed), cleaning)
+
+
+def _mended(planned: Planned, outcome: _Outcome, job: Job, step: Step, samples: Samples | None) -> _Outcome:
+    """The repaired outcome; a clean-up loses nothing that could be repaired."""
+    if outcome.cleaned:
+        return outcome
+    found = mend(planned.coupling, outcome.cut, planned.plan.kept, job, step, samples=samples)
+    return replace(outcome, cut=found.cut, repair=found.method, account=found.account, notes=found.notes)
 
 
 def _verified(planned: Planned, outcome: _Outcome, job: Job) -> dict[str, Any]:
@@ -108,7 +141,7 @@ def _verified(planned: Planned, outcome: _Outcome, job: Job) -> dict[str, Any]:
     from onnxprune.verification import Verification, masked_equivalence  # brings ONNX Runtime with it
 
     coupling, cut = planned.coupling, outcome.cut
-    if outcome.repair != "none":
+    if outcome.cleaned:
         cut = replace(cut, cuts={}, survivors=coupling.survivors({}))
     own = job.settings
     try:
@@ -135,13 +168,23 @@ def _report(
 ) -> Report:
     """The report as far as it is known before the result is written."""
     coupling, plan, cut = planned.coupling, planned.plan, outcome.cut
-    rows = build.layer_rows(coupling, cut, reasons=_reasons(planned, outcome), asked=planned.asked)
+    reasons = _reasons(planned, outcome)
+    rows = build.layer_rows(
+        coupling,
+        cut,
+        reasons=reasons,
+        asked=planned.asked,
+        removed_by=planned.removed_by,
+        criteria=len(job.criteria),
+    )
     totals = build.totals(coupling, cut, rows)
     deviation = _deviation(totals["macs"][1], plan.unaligned["macs"])
     return Report(
         source=build.describe_source(coupling.model),
         output={},
         settings={**job.to_dict(), "repair": outcome.repair},
+        repair=outcome.account,
+        latency=planned.latency,
         totals=totals,
         layers=rows,
         cuts=cut.cuts,
@@ -152,7 +195,18 @@ def _report(
             "deviation": deviation,
         },
         warnings=(*_warnings(planned, outcome, verification), *_off_plan(deviation, job)),
+        groups=group_accounts(coupling, cut.survivors, reasons),
+        scores=_histograms(planned),
+        versions=build.versions(),
     )
+
+
+def _histograms(planned: Planned) -> Mapping[str, Histogram]:
+    """How the scores that decided are spread; where nothing was chosen they decided nothing."""
+    if not planned.plan.kept:
+        return {}
+    others = {name: (by >= 0) & (by != planned.last) for name, by in planned.removed_by.items()}
+    return histograms(planned.coupling.structure.groups, planned.scores, planned.plan.kept, others)
 
 
 def _finished(
@@ -170,7 +224,7 @@ def _finished(
 
 def _reasons(planned: Planned, outcome: _Outcome) -> Mapping[str, str]:
     """Why groups were left whole; the plan knows nothing of a clean-up."""
-    if outcome.repair == "none":
+    if not outcome.cleaned:
         return planned.plan.reasons
     groups = planned.coupling.structure.groups
     return {group.name: group.held or "none of its channels is dead or a duplicate" for group in groups}
@@ -195,6 +249,7 @@ def _warnings(
 ) -> Iterator[str]:
     yield from planned.notes
     yield from outcome.cut.warnings
+    yield from outcome.notes
     if outcome.flushed:
         shown = ", ".join(outcome.flushed[:_NAMES_SHOWN])
         more = len(outcome.flushed) - _NAMES_SHOWN
@@ -217,6 +272,9 @@ def _missed(report: Report, job: Job) -> Iterator[str]:
         before, after = report.totals[target.metric]
         if after > target.limit(before) * (1 + 1e-9):
             yield f"{target}: the result has {target.spell(after, before, up=True)}"
+    if job.settings.bench and report.latency.get("verdict") == SLOWER:
+        yield f"--bench: the result takes {report.latency['ratio']:.3g}x the time of the source"
+    yield from missed_drop(report.accuracy)
     if job.settings.strict:
         yield from _missed_strictly(report)
 

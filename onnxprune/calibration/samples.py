@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from onnxprune.coupling.groups import Indices
 from onnxprune.model.constants import Array
 
 
@@ -27,6 +28,7 @@ class Batch:
         return len(next(iter(self.feed.values())))
 
 
+@runtime_checkable
 class Samples(Protocol):
     """A source of batches. It may be read as often as wanted and gives the same every time."""
 
@@ -84,7 +86,13 @@ class ArraySamples:
 
     def part(self, start: int, stop: int) -> ArraySamples:
         """The samples from one position up to, but without, another."""
-        own = slice(start, stop)
+        return self._some(slice(start, stop))
+
+    def take(self, positions: Sequence[int] | Indices) -> ArraySamples:
+        """The samples at some positions, ascending."""
+        return self._some(np.asarray(positions, np.int64))
+
+    def _some(self, own: slice | Indices) -> ArraySamples:
         arrays = {name: values[own] for name, values in self._arrays.items()}
         labels = None if self._labels is None else self._labels[own]
         return ArraySamples(arrays, labels, description=self.description)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,11 +12,14 @@ from pathlib import Path
 import typer
 
 from onnxprune.cli import stdout
+from onnxprune.cli.bench import bench as bench_verb
 from onnxprune.cli.convert import convert as convert_verb
 from onnxprune.cli.errors import FAILED, INTERRUPTED, tell
+from onnxprune.cli.evaluate import evaluate as evaluate_verb
 from onnxprune.cli.flat import Verb, flat
 from onnxprune.cli.inspect import inspect as inspect_verb
 from onnxprune.cli.prune import prune as prune_verb
+from onnxprune.cli.sensitivity import sensitivity as sensitivity_verb
 from onnxprune.cli.verify import verify as verify_verb
 from onnxprune.errors import UsageError
 
@@ -54,6 +58,16 @@ PRUNE = Entry(
 """What a command line without a verb means."""
 
 VERBS: Mapping[str, Entry] = {
+    "bench": Entry(
+        bench_verb,
+        "MODEL...",
+        "latency, memory and load time, side by side",
+        (
+            ("bench model.onnx model.pruned.onnx", "which is faster, by how much, and how sure that is"),
+            ("bench model.onnx --threads 1,2,4 --batch 1,8", "every combination"),
+            ("bench model.onnx --profile", "where the time goes"),
+        ),
+    ),
     "convert": Entry(
         convert_verb,
         "MODEL",
@@ -63,6 +77,16 @@ VERBS: Mapping[str, Entry] = {
             ("convert saved_model/ --opset 15", "for an older runtime"),
         ),
     ),
+    "evaluate": Entry(
+        evaluate_verb,
+        "MODEL...",
+        "accuracy on data, side by side",
+        (
+            ("evaluate model.onnx --data test.npz", "accuracy, balanced accuracy, log loss"),
+            ("evaluate model.onnx small.onnx --data images/ --preprocess imagenet", "before and after"),
+            ("evaluate small.onnx --teacher model.onnx --data x.npz", "agreement, without labels"),
+        ),
+    ),
     "inspect": Entry(
         inspect_verb,
         "MODEL",
@@ -70,6 +94,15 @@ VERBS: Mapping[str, Entry] = {
         (
             ("inspect model.onnx", "groups of coupled channels, and what holds the rest"),
             ("inspect model.onnx --ratio 0.4", "what pruning with these options would leave"),
+        ),
+    ),
+    "sensitivity": Entry(
+        sensitivity_verb,
+        "MODEL",
+        "how a metric falls when each layer alone is pruned",
+        (
+            ("sensitivity model.onnx --data val.npz", "a table: layers against ratios"),
+            ("sensitivity model.onnx --data val.npz --plot curves.png --ratios 0.3,0.6", "and a picture"),
         ),
     ),
     "verify": Entry(
@@ -110,7 +143,9 @@ def _dispatch(given: Sequence[str]) -> int:
 def _run(entry: Entry, program: str, arguments: Sequence[str]) -> int:
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     app.command(help=_help(entry), epilog=_verbs() if entry is PRUNE else None)(flat(entry.run))
-    code = typer.main.get_command(app).main(list(arguments), prog_name=program, standalone_mode=False)
+    line = shlex.join([*program.split(), *arguments])
+    command = typer.main.get_command(app)
+    code = command.main(list(arguments), prog_name=program, standalone_mode=False, obj=line)
     if code == INTERRUPTED:  # typer has turned the interrupt into a number
         raise KeyboardInterrupt
     return int(code or 0)

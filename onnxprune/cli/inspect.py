@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from onnxprune.cli.errors import DONE
-from onnxprune.cli.options import CriterionOptions, ModelPath, ScopeOptions, TargetOptions, ViewOptions
+from onnxprune.cli.options import (
+    CriterionOptions,
+    DataOptions,
+    ModelPath,
+    ScopeOptions,
+    TargetOptions,
+    ViewOptions,
+)
 from onnxprune.cli.settings import settings
 from onnxprune.cli.stdout import deliver, working
 
@@ -13,6 +20,7 @@ def inspect(
     target: TargetOptions,
     criterion: CriterionOptions,
     scope: ScopeOptions,
+    data: DataOptions,
     view: ViewOptions,
 ) -> int:
     """Show which channels of a model belong together, what each group costs, and what holds the rest.
@@ -22,7 +30,7 @@ def inspect(
     from onnxprune.api import examine
 
     with working(show=not (view.json or view.quiet), timed=view.verbose > 0) as step:
-        found = examine(model, settings(target, criterion, scope), progress=step)
+        found = examine(model, settings(target, criterion, scope, data), progress=step)
     if view.json:
         from onnxprune.report import dumps
 

@@ -11,6 +11,7 @@ import typer
 TARGET = "Target (give one)"
 CRITERION = "Criterion: which channels matter"
 WHERE = "Scope: where to prune"
+DATA = "Data"
 CHECK = "Checks"
 OUTPUT = "Output"
 
@@ -72,6 +73,22 @@ class TargetOptions:
     size: Annotated[
         str | None, option(TARGET, "--size", metavar="0.5x|10MB", help="Make the file at most so large.")
     ] = None
+    latency: Annotated[
+        str | None,
+        option(
+            TARGET,
+            "--latency",
+            metavar="0.5x|3ms",
+            help="Let a run in ONNX Runtime on this machine take at most so long: a share of the source, or "
+            "a time. Measured layer by layer first, then as a whole.",
+        ),
+    ] = None
+    speedup: Annotated[
+        str | None,
+        option(
+            TARGET, "--speedup", metavar="2x", help="Make it so many times as fast: 2x is --latency 0.5x."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -79,15 +96,27 @@ class CriterionOptions:
     """What makes a channel important."""
 
     criterion: Annotated[
-        str,
+        str | None,
         option(
             CRITERION,
             "--criterion",
             metavar="NAME",
-            help="l1 (default), l2, linf, bn_scale, lamp, random, or a function of your own as "
-            "package.module:function.",
+            help="From the weights: l1 (default without --data), l2, linf, bn_scale, lamp, geometric_median, "
+            "cosine, random. With --data: obs (default then), entropy, apoz, mean, variance, rank, wanda, correlation; through torch self_fisher, "
+            "jacobian and, on labels, taylor, fisher. Or a function of your own as package.module:function. "
+            "A number may follow, as in entropy:0.3, which removes what is below.",
         ),
-    ] = "l1"
+    ] = None
+    then: Annotated[
+        list[str] | None,
+        option(
+            CRITERION,
+            "--then",
+            metavar="NAME",
+            help="Another criterion, which looks only at the channels that are left: --criterion entropy:0.3 "
+            "--then correlation:0.8. Repeatable.",
+        ),
+    ] = None
     reduction: Annotated[
         str | None,
         option(
@@ -123,15 +152,15 @@ class ScopeOptions:
     """Where channels may go, and how many at a time."""
 
     scope: Annotated[
-        str,
+        str | None,
         option(
             WHERE,
             "--scope",
             metavar="WHERE",
-            help="Rank channels within each layer (local, default), over the whole model (global), or over "
-            "layers of the same structure (isomorphic).",
+            help="Rank channels within each layer (local, default), over the whole model (global, default for "
+            "a budget by obs), or over layers of the same structure (isomorphic).",
         ),
-    ] = "local"
+    ] = None
     include: Annotated[
         list[str] | None,
         option(WHERE, "--include", metavar="GLOB", help="Prune only layers whose name or weight matches."),
@@ -168,6 +197,41 @@ class ScopeOptions:
 
 
 @dataclass(frozen=True)
+class DataOptions:
+    """Samples that the model is measured on."""
+
+    data: Annotated[
+        str | None,
+        option(
+            DATA,
+            "--data",
+            metavar="SRC",
+            help="Samples to measure the model on: an .npz file (FILE.npz:x_test,y_test names its arrays), a "
+            "folder of images, or package.module:function.",
+        ),
+    ] = None
+    preprocess: Annotated[
+        str | None,
+        option(
+            DATA,
+            "--preprocess",
+            metavar="SPEC",
+            help="What makes stored samples into inputs: 'scale=1/255,mean=0.485;0.456;0.406,"
+            "std=0.229;0.224;0.225', imagenet (which resizes too), unit, signed, raw, or a .toml file.",
+        ),
+    ] = None
+    samples: Annotated[
+        int | None,
+        option(
+            DATA,
+            "--samples",
+            metavar="N",
+            help="How many to take, chosen by the seed: 512 by default, all where the model is evaluated.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
 class CheckOptions:
     """What has to hold of the result."""
 
@@ -183,6 +247,14 @@ class CheckOptions:
     strict: Annotated[
         bool,
         flag(CHECK, "--strict", help="Exit with 1 where a layer stays untouched that nobody excluded."),
+    ] = False
+    bench: Annotated[
+        bool,
+        flag(
+            CHECK,
+            "--bench",
+            help="Measure the result against the source in ONNX Runtime; exit with 1 where it is slower.",
+        ),
     ] = False
     threads: Annotated[
         int | None, option(CHECK, "--threads", metavar="N", help="Threads of ONNX Runtime.")
@@ -209,7 +281,8 @@ class WriteOptions:
             OUTPUT,
             "--report",
             metavar="FILE",
-            help="Write the account of the run: .json (complete) or .md (to read). Repeatable.",
+            help="Write the account of the run: .html (a page to look at), .md (text) or .json (complete). "
+            "Repeatable.",
         ),
     ] = None
     dry_run: Annotated[bool, flag(OUTPUT, "--dry-run", help="Do everything but write the model.")] = False

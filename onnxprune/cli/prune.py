@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from onnxprune.cli.accuracy_options import AccuracyOptions
 from onnxprune.cli.errors import DONE, MISSED
 from onnxprune.cli.options import (
     CheckOptions,
     CriterionOptions,
+    DataOptions,
     ModelPath,
     OutputOptions,
     ScopeOptions,
     TargetOptions,
 )
+from onnxprune.cli.repair_options import RepairOptions
 from onnxprune.cli.settings import settings
 from onnxprune.cli.stdout import deliver, working
 
@@ -25,10 +31,14 @@ if TYPE_CHECKING:
 
 
 def prune(
+    context: typer.Context,
     model: ModelPath,
     target: TargetOptions,
     criterion: CriterionOptions,
     scope: ScopeOptions,
+    data: DataOptions,
+    repair: RepairOptions,
+    accuracy: AccuracyOptions,
     checks: CheckOptions,
     output: OutputOptions,
 ) -> int:
@@ -47,10 +57,11 @@ def prune(
     goal = output.output or model.with_name(f"{model.stem}.pruned.onnx")
     reports = output.report or []
     with working(show=not (output.json or output.quiet), timed=output.verbose > 0) as step:
-        job = open_job(settings(target, criterion, scope, checks))
+        job = open_job(settings(target, criterion, scope, data, checks, repair, accuracy))
         check_reports(reports, (model, goal))
         written = None if output.dry_run else goal
         result = run(model, job, output=written, progress=step, must_cut=not output.dry_run)
+        result = replace(result, report=replace(result.report, command=str(context.obj or "")))
         _write_reports(result, reports)
     _show(result.report, output)
     return MISSED if result.report.missed else DONE
@@ -108,7 +119,7 @@ def _hint(report: Report, output: OutputOptions) -> str:
         return "'onnxprune inspect MODEL' shows every group of channels and what holds it"
     if output.dry_run:
         return "the same command without --dry-run writes the model"
-    if report.settings["repair"] == "merge":
+    if report.cleaned:
         return ""
     return (
         "measure the accuracy before use: no weight was retrained. Where it lost too much, prune less "

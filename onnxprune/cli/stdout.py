@@ -6,10 +6,15 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING
 
-Step = Callable[[str], None]
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+SOON = 1.0
+"""Seconds that a step takes before it gets a bar."""
 
 
 def prepare() -> None:
@@ -28,46 +33,79 @@ def deliver(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@contextmanager
-def working(*, show: bool, timed: bool) -> Iterator[Step]:
-    """Run the work of a verb: gives the function to call at each step.
+class Steps:
+    """Told each step as it begins, and how far it is; times the steps.
 
     Args:
-        show: whether a spinner names the step; only ever on a terminal.
         timed: whether the time of each step is printed when it ends.
+        view: shows the step, None for nothing.
     """
-    with redirect_stdout(sys.stderr):  # libraries, and criteria of the user's own, may print
-        watch = _Watch(timed)
-        if not (show and sys.stderr.isatty()):
-            yield watch.step
-            watch.stop()
-            return
-        from rich.console import Console
 
-        console = Console(stderr=True)
-        with console.status("starting") as status:
-
-            def step(name: str) -> None:
-                watch.step(name)
-                status.update(f"{name} ...")
-
-            yield step
-            watch.stop()
-
-
-class _Watch:
-    """Times the steps."""
-
-    def __init__(self, timed: bool) -> None:
+    def __init__(self, timed: bool, view: Progress | None = None) -> None:
         self._timed = timed
+        self._view = view
+        self._task = None if view is None else view.add_task("starting", total=None)
         self._name = ""
         self._start = time.perf_counter()
 
-    def step(self, name: str) -> None:
+    def __call__(self, name: str) -> None:
+        """A step begins."""
         self.stop()
         self._name, self._start = name, time.perf_counter()
+        if self._view is not None and self._task is not None:
+            self._view.reset(self._task, total=None, description=f"{name} ...")
+
+    def advance(self, done: int, total: int) -> None:
+        """The step has done so much of it; it gets a bar once it has taken a second."""
+        if self._view is None or self._task is None or time.perf_counter() - self._start < SOON:
+            return
+        self._view.update(self._task, completed=done, total=total)
 
     def stop(self) -> None:
+        """The last step has ended."""
         if self._name and self._timed:
             print(f"{time.perf_counter() - self._start:7.2f} s  {self._name}", file=sys.stderr)
         self._name = ""
+
+
+@contextmanager
+def working(*, show: bool, timed: bool) -> Iterator[Steps]:
+    """Run the work of a verb: gives what is called at each step.
+
+    Args:
+        show: whether a spinner names the step, with a bar where it says how far it is; only ever on a
+            terminal.
+        timed: whether the time of each step is printed when it ends.
+    """
+    with redirect_stdout(sys.stderr):  # libraries, and criteria of the user's own, may print
+        if not (show and sys.stderr.isatty()):
+            steps = Steps(timed)
+            yield steps
+            steps.stop()
+            return
+        with _view() as view:
+            steps = Steps(timed, view)
+            yield steps
+            steps.stop()
+
+
+def _view() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+    from rich.progress import TaskProgressColumn as Percent
+    from rich.progress import TimeRemainingColumn as Remaining
+    from rich.text import Text
+
+    class Known(ProgressColumn):
+        """A column that is there only where it is known how much there is to do."""
+
+        def __init__(self, column: ProgressColumn) -> None:
+            super().__init__()
+            self._column = column
+
+        def render(self, task: Task) -> Text:
+            return Text() if task.total is None else self._column(task)  # type: ignore[return-value]
+
+    bar = (Known(column) for column in (BarColumn(), Percent(), Remaining()))
+    spinner, text = SpinnerColumn(), TextColumn("{task.description}")
+    return Progress(spinner, text, *bar, console=Console(stderr=True), transient=True)

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from onnxprune.criteria import bn, lamp, norms, random  # noqa: F401  importing them registers them
+from onnxprune.criteria import (  # noqa: F401  importing them registers them
+    apoz,
+    bn,
+    correlation,
+    cosine,
+    entropy,
+    geometric_median,
+    gradients,
+    lamp,
+    moments,
+    norms,
+    obs,
+    random,
+    rank,
+    wanda,
+)
 from onnxprune.criteria.normalizers import NORMALIZERS
 from onnxprune.criteria.reductions import REDUCTIONS
 from onnxprune.criteria.registry import Score, known, register

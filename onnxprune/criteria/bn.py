@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from onnxprune.coupling.groups import Floats, Group, Role
 from onnxprune.criteria.norms import absolute_sums
-from onnxprune.criteria.registry import register
+from onnxprune.criteria.registry import as_it_is, register
 from onnxprune.criteria.weights import Weights
 
 FOLDED = "bn_scale: no normalisation scale belongs to the channels (exporters fold it); used the L1 norm"
 
 
-@register("bn_scale")
+@register("bn_scale", threshold=as_it_is)
 def bn_scale(group: Group, weights: Weights) -> Floats:
     """Absolute scale |gamma| of each channel, shape (units,).
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from onnxprune.coupling.groups import Floats, Group
 from onnxprune.criteria.norms import square_sums
-from onnxprune.criteria.registry import register
+from onnxprune.criteria.registry import as_it_is, register
 from onnxprune.criteria.weights import Weights
 
 
-@register("lamp")
+@register("lamp", threshold=as_it_is)
 def lamp(group: Group, weights: Weights) -> Floats:
     """Squared norm over the squared norms that are at least as large, shape (units,), 0 to 1.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from onnxprune.coupling.groups import Floats, Group, Slice
-from onnxprune.criteria.registry import register
+from onnxprune.criteria.registry import as_it_is, register
 from onnxprune.criteria.weights import Weights, finite
 from onnxprune.model.constants import Array
 
@@ -18,19 +18,19 @@ BLOCK = 1 << 18
 """Elements handled at a time: a temporary of this size stays in the processor's cache."""
 
 
-@register("l1")
+@register("l1", threshold=as_it_is)
 def l1(group: Group, weights: Weights) -> Floats:
     """Sum of the absolute weights of each filter, shape (units,)."""
     return weights.reduced(group, group.filters(), lambda s: absolute_sums(group, s, weights))
 
 
-@register("l2")
+@register("l2", threshold=as_it_is)
 def l2(group: Group, weights: Weights) -> Floats:
     """Euclidean norm of each filter, shape (units,)."""
     return weights.reduced(group, group.filters(), lambda s: np.sqrt(square_sums(group, s, weights)))
 
 
-@register("linf")
+@register("linf", threshold=as_it_is)
 def linf(group: Group, weights: Weights) -> Floats:
     """Largest absolute weight of each filter, shape (units,)."""
     return weights.reduced(group, group.filters(), lambda s: absolute_maxima(group, s, weights))

@@ -10,11 +10,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from onnxprune.calibration.evidence import Evidence
 from onnxprune.coupling.groups import Floats, Group, Indices, Structure
 from onnxprune.criteria.normalizers import NORMALIZERS, normalize
 from onnxprune.criteria.reductions import REDUCTIONS
-from onnxprune.criteria.registry import Entry, Option, Score, choose, find
-from onnxprune.criteria.weights import VisibleWeights, Weights, finite
+from onnxprune.criteria.registry import NOTHING, Entry, Needs, Option, Rule, Score, choose, find
+from onnxprune.criteria.weights import Mask, VisibleWeights, Weights, finite
 from onnxprune.errors import UsageError
 from onnxprune.model.constants import Constants
 
@@ -37,6 +38,10 @@ class Criterion:
             it to the scope: the mean where groups are compared, none where they are not.
         threshold: the number after the colon, for methods that have one.
         options: of the score function, for the report.
+        needs: what it has to be given measured on data.
+        bound: units that score lower go by themselves, whatever the target; None without a threshold.
+        rule: which units go by themselves where there is neither a threshold nor a target.
+        losses: whether scores are losses on one scale, across groups too.
     """
 
     name: str
@@ -45,6 +50,18 @@ class Criterion:
     normalizer: str | None = None
     threshold: float | None = None
     options: Mapping[str, Option] = field(default_factory=lambda: MappingProxyType({}))
+    needs: Needs = NOTHING
+    bound: float | None = None
+    rule: Rule | None = None
+    losses: bool = False
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says by itself how many units go."""
+        return self.bound is not None or self.rule is not None
+
+    def __str__(self) -> str:
+        return self.name if self.threshold is None else f"{self.name}:{self.threshold:g}"
 
 
 class Scores(dict[str, Floats]):
@@ -53,11 +70,20 @@ class Scores(dict[str, Floats]):
     Args:
         scores: by group name.
         notes: what the user should know about them, one line each.
+        surplus: (units,) by group name, those that go whatever the target: below the threshold, or by
+            the criterion's own rule.
     """
 
-    def __init__(self, scores: Mapping[str, Floats], *, notes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        scores: Mapping[str, Floats],
+        *,
+        notes: Iterable[str] = (),
+        surplus: Mapping[str, Mask] = MappingProxyType({}),
+    ) -> None:
         super().__init__(scores)
         self.notes = tuple(notes)
+        self.surplus = surplus
 
 
 def criterion(spec: str, **options: Option) -> Criterion:
@@ -83,7 +109,18 @@ def criterion(spec: str, **options: Option) -> Criterion:
     normalizer = None if wanted is None else choose("normalizer", str(wanted), NORMALIZERS)
     own = _own_options(name, entry, asked)
     score: Score = partial(entry.score, **own) if own else entry.score
-    return Criterion(name, score, reduction, normalizer, threshold, MappingProxyType(own))
+    return Criterion(
+        name,
+        score,
+        reduction,
+        normalizer,
+        threshold,
+        options=MappingProxyType(own),
+        needs=entry.needs(**own),
+        bound=None if threshold is None else _bound(name, entry, threshold),
+        rule=None if entry.rule is None else partial(entry.rule, **own),
+        losses=entry.losses,
+    )
 
 
 def score_groups(
@@ -93,6 +130,9 @@ def score_groups(
     *,
     seed: int = 0,
     across_groups: bool = False,
+    evidence: Evidence | None = None,
+    alive: Mapping[str, Mask] | None = None,
+    by_rule: bool = False,
 ) -> Scores:
     """Scores of every group, normalised within the group.
 
@@ -103,31 +143,51 @@ def score_groups(
         seed: of random choices.
         across_groups: whether the plan compares units of different groups (scopes global and
             isomorphic); decides the normaliser where the criterion leaves it open.
+        evidence: what was measured on data, for criteria that need it.
+        alive: (units,) by group, False for those that an earlier criterion has removed.
+        by_rule: whether the criterion's own rule counts where it has no threshold.
 
     Raises:
         UsageError: the criterion returns something that is not one number a unit.
     """
-    weights = Weights(constants, reduction=REDUCTIONS[criterion.reduction], seed=seed)
-    scores = {g.name: _scored(g, weights, criterion, across_groups) for g in structure.groups}
-    return Scores(scores, notes=weights.notes())
+    weights = Weights(constants, reduction=REDUCTIONS[criterion.reduction], seed=seed, evidence=evidence)
+    weights.restrict(alive or {})
+    scores: dict[str, Floats] = {}
+    surplus: dict[str, Mask] = {}
+    for group in structure.groups:
+        raw = _raw(group, weights, criterion)
+        scores[group.name] = _normalized(raw, weights.alive(group), criterion, across_groups)
+        if criterion.bound is not None:
+            surplus[group.name] = weights.alive(group) & (raw < criterion.bound)
+        elif by_rule and criterion.rule is not None:
+            surplus[group.name] = weights.alive(group) & criterion.rule(group, weights)
+    return Scores(scores, notes=weights.notes(), surplus=surplus)
 
 
-def rescorer(structure: Structure, constants: Constants, criterion: Criterion, *, seed: int = 0) -> Rescore:
+def rescorer(
+    structure: Structure,
+    constants: Constants,
+    criterion: Criterion,
+    *,
+    seed: int = 0,
+    evidence: Evidence | None = None,
+) -> Rescore:
     """What greedy selection asks for each group: its scores without the channels removed before.
 
     Li et al. 2017 (arXiv 1608.08710, section 3.2).
     """
     reduction = REDUCTIONS[criterion.reduction]
-    weights = VisibleWeights(structure, constants, reduction=reduction, seed=seed)
+    weights = VisibleWeights(structure, constants, reduction=reduction, seed=seed, evidence=evidence)
 
     def rescore(group: Group, kept: Mapping[str, Indices]) -> Floats:
         weights.hide(kept)
-        return _scored(group, weights, criterion, across_groups=False)
+        return _normalized(_raw(group, weights, criterion), weights.alive(group), criterion, False)
 
     return rescore
 
 
-def _scored(group: Group, weights: Weights, criterion: Criterion, across_groups: bool) -> Floats:
+def _raw(group: Group, weights: Weights, criterion: Criterion) -> Floats:
+    """Scores as the criterion gives them, what a threshold is compared with, (units,)."""
     scores = np.asarray(criterion.score(group, weights))
     if scores.shape != (group.size,) or scores.dtype.kind not in "fiub":
         raise UsageError(
@@ -135,8 +195,15 @@ def _scored(group: Group, weights: Weights, criterion: Criterion, across_groups:
             f"for the group {group.name!r}.",
             hint=f"It has to return one number a unit, shape ({group.size},).",
         )
-    default = "mean" if across_groups else "none"
-    return normalize(finite(scores.astype(np.float64)), NORMALIZERS[criterion.normalizer or default])
+    return finite(scores.astype(np.float64))
+
+
+def _normalized(raw: Floats, alive: Mask, criterion: Criterion, across_groups: bool) -> Floats:
+    """The scores scaled as the criterion or the scope wants it, by those of the units left, (units,)."""
+    default = "mean" if across_groups and not criterion.losses else "none"
+    scores = raw.copy()
+    scores[alive] = normalize(raw[alive], NORMALIZERS[criterion.normalizer or default])
+    return scores
 
 
 def _name_and_threshold(head: str) -> tuple[str, float | None]:
@@ -149,6 +216,20 @@ def _name_and_threshold(head: str) -> tuple[str, float | None]:
     if threshold is not None and not isfinite(threshold):
         raise UsageError(f"the threshold {last!r} of the criterion {name!r} is no finite number.")
     return (name if colon else head), threshold
+
+
+def _bound(name: str, entry: Entry, threshold: float) -> float:
+    """The score below which units go.
+
+    Raises:
+        UsageError: the criterion has no threshold, or not this one.
+    """
+    if entry.threshold is None:
+        raise UsageError(
+            f"the criterion {name!r} has no threshold, {name}:{threshold:g} gives one.",
+            hint=f"Leave it out, and say how much to prune: --criterion {name} --ratio 0.4.",
+        )
+    return entry.threshold(threshold)
 
 
 def _pair(text: str, spec: str) -> tuple[str, str]:

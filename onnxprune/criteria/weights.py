@@ -9,9 +9,12 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from onnxprune.calibration.evidence import Evidence
+from onnxprune.calibration.statistics import Statistic
 from onnxprune.coupling.groups import Floats, Group, Indices, Slice, Structure
 from onnxprune.criteria.reductions import REDUCTIONS, Reduction, reduce_slices
 from onnxprune.model.constants import Array, Constants
+from onnxprune.model.naming import listed
 
 Mask = npt.NDArray[np.bool_]
 
@@ -28,15 +31,23 @@ class Weights:
         constants: of the model, by name.
         reduction: how several slices of one group make one score.
         seed: of every random choice.
+        evidence: what was measured on data.
     """
 
     def __init__(
-        self, constants: Constants, *, reduction: Reduction = REDUCTIONS["mean"], seed: int = 0
+        self,
+        constants: Constants,
+        *,
+        reduction: Reduction = REDUCTIONS["mean"],
+        seed: int = 0,
+        evidence: Evidence | None = None,
     ) -> None:
         self._constants = constants
         self._reduction = reduction
         self._seed = seed
+        self._evidence = evidence or Evidence()
         self._notes: dict[str, list[str]] = {}
+        self._alive: Mapping[str, Mask] = {}
 
     def matrix(self, slice: Slice) -> Array:
         """The constant with the slice's axis first, shape (length of the axis, rest), float.
@@ -50,6 +61,25 @@ class Weights:
         moved = np.moveaxis(values, slice.axis, 0)
         return moved.reshape(moved.shape[0], prod(moved.shape[1:]))
 
+    def kernels(self, slice: Slice) -> Array:
+        """The constant as (length of the axis, channels, kernel positions), float.
+
+        What is no convolution's weight has one position.
+        """
+        values = self._values(slice)
+        moved = np.moveaxis(values, slice.axis, 0)
+        channels = moved.shape[1] if moved.ndim > 2 else prod(moved.shape[1:])
+        return moved.reshape(moved.shape[0], channels, prod(moved.shape[2:]))
+
+    def restrict(self, alive: Mapping[str, Mask]) -> None:
+        """From now on some units count as removed already: the masks, (units,), say which are not."""
+        self._alive = alive
+
+    def alive(self, group: Group) -> Mask:
+        """The units that a criterion may compare with each other, (units,); it scores all of them."""
+        found = self._alive.get(group.name)
+        return np.ones(group.size, dtype=bool) if found is None else found
+
     def reduced(self, group: Group, slices: Sequence[Slice], unit_scores: UnitScores) -> Floats:
         """One score a unit over several slices, by the chosen reduction.
 
@@ -61,8 +91,30 @@ class Weights:
         distinct: dict[tuple[str, int, bytes], Slice] = {}
         for found in slices:
             distinct.setdefault((found.constant, found.axis, found.units.tobytes()), found)
-        rows = [unit_scores(found) for found in distinct.values()]
+        return self.combined(group, [unit_scores(found) for found in distinct.values()])
+
+    def combined(self, group: Group, rows: Sequence[Floats]) -> Floats:
+        """One score a unit from several, by the chosen reduction.
+
+        Args:
+            group: whose units are scored.
+            rows: (units,) each, NaN where one has nothing to say of a unit.
+        """
         return reduce_slices(np.stack(rows) if rows else np.zeros((0, group.size)), self._reduction)
+
+    def observed(self, group: Group, statistic: Statistic, *, layer: str = "") -> tuple[Floats, ...]:
+        """A statistic of the activations, one array for each value that carries the group's units.
+
+        Args:
+            group: whose units are scored.
+            statistic: one of those that the criterion was registered with as ``needs``. It says what the
+                axes of the arrays are; units run along the last one, NaN where the value does not hold one.
+            layer: only the values that the layer of this name reads with weights, as a slice names it.
+
+        Raises:
+            UsageError: it was not gathered.
+        """
+        return self._evidence.of(group, statistic, layer=layer)
 
     def rng(self, group: Group) -> np.random.Generator:
         """Random numbers that depend on the seed and on the group's name, not on the order of calls."""
@@ -75,7 +127,7 @@ class Weights:
 
     def notes(self) -> tuple[str, ...]:
         """What was noted, one line a text, with the groups that it is about."""
-        return tuple(f"{text} ({_listed(names)})" for text, names in self._notes.items())
+        return tuple(f"{text} ({listed(names)})" for text, names in self._notes.items())
 
     def _values(self, slice: Slice) -> Array:
         return _as_float(self._constants[slice.constant].values())
@@ -92,6 +144,7 @@ class VisibleWeights(Weights):
         constants: of the model, by name.
         reduction: how several slices of one group make one score.
         seed: of every random choice.
+        evidence: what was measured on data, on the whole model.
     """
 
     def __init__(
@@ -101,8 +154,9 @@ class VisibleWeights(Weights):
         *,
         reduction: Reduction = REDUCTIONS["mean"],
         seed: int = 0,
+        evidence: Evidence | None = None,
     ) -> None:
-        super().__init__(constants, reduction=reduction, seed=seed)
+        super().__init__(constants, reduction=reduction, seed=seed, evidence=evidence)
         self._kept: dict[str, Indices] = {}
         self._users: dict[str, list[tuple[Group, Slice]]] = {}
         for group in structure.groups:
@@ -153,9 +207,3 @@ def _as_float(values: Array) -> Array:
         return plain.astype(np.float32)
     except (TypeError, ValueError):
         return np.zeros((*plain.shape, 0), dtype=np.float32)
-
-
-def _listed(names: Sequence[str], limit: int = 3) -> str:
-    """The first few names and how many more there are."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

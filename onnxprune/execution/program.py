@@ -131,7 +131,7 @@ def first_readers(graph: GraphProto) -> Mapping[str, int]:
     """Index of the first node that reads a value, in a sub-graph of its own too."""
     found: dict[str, int] = {}
     for index, node in enumerate(graph.node):
-        for name in _reads(node):
+        for name in reads(node):
             found.setdefault(name, index)
     return found
 
@@ -144,12 +144,13 @@ def sub_graphs(node: NodeProto) -> Iterator[GraphProto]:
         yield from attribute.graphs
 
 
-def _reads(node: NodeProto) -> Iterator[str]:
+def reads(node: NodeProto) -> Iterator[str]:
+    """Names that a node reads, those inside its sub-graphs too."""
     yield from node.input
     for graph in sub_graphs(node):
         yield from (value.name for value in graph.output)
         for inner in graph.node:
-            yield from _reads(inner)
+            yield from reads(inner)
 
 
 def _names(graph: GraphProto) -> Iterator[str]:

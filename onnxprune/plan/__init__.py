@@ -7,8 +7,10 @@ from onnxprune.plan.allocate import SCOPES, kept_count, scope
 from onnxprune.plan.options import Plan, PlanOptions
 from onnxprune.plan.plan import make_plan
 from onnxprune.plan.selectors import parse_layer_ratio
+from onnxprune.plan.stages import Stage, StagedPlan, plan_stages
 from onnxprune.plan.targets import (
     BudgetTarget,
+    CountsTarget,
     Metric,
     RatioTarget,
     Target,
@@ -21,10 +23,13 @@ from onnxprune.plan.targets import (
 __all__ = [
     "SCOPES",
     "BudgetTarget",
+    "CountsTarget",
     "Metric",
     "Plan",
     "PlanOptions",
     "RatioTarget",
+    "Stage",
+    "StagedPlan",
     "Target",
     "admissible_counts",
     "fast_grid",
@@ -36,5 +41,6 @@ __all__ = [
     "parse_params",
     "parse_ratio",
     "parse_size",
+    "plan_stages",
     "scope",
 ]

@@ -13,7 +13,7 @@ from onnxprune.plan.budget import meet_budget
 from onnxprune.plan.costs import Costs
 from onnxprune.plan.field import Field
 from onnxprune.plan.problem import TOLERANCE, Problem
-from onnxprune.plan.targets import BudgetTarget, Metric, RatioTarget, Target
+from onnxprune.plan.targets import BudgetTarget, CountsTarget, Metric, RatioTarget, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Draft:
 
 
 def draft_counts(field: Field, target: Target, costs: Mapping[Metric, Costs], grid: int) -> Draft:
-    """The plain plan for a ratio or a budget.
+    """The plain plan for a target.
 
     Args:
         field: which groups the target moves.
@@ -52,14 +52,18 @@ def draft_counts(field: Field, target: Target, costs: Mapping[Metric, Costs], gr
     held = costs["macs" if costs["macs"].total(full) > 0 else "params"]
     if isinstance(target, RatioTarget):
         counts = field.counts(target.ratio) if target.ratio else field.settled
-        untouched = "" if target.ratio else "the ratio is 0"
+        untouched = "" if target.ratio or field.given else "the ratio is 0"
         return Draft(counts, held, held.total(counts / field.sizes), ceiling=False, untouched=untouched)
+    if isinstance(target, CountsTarget):
+        return Draft(field.settled, held, held.total(field.settled / field.sizes), ceiling=False)
     bounded = costs[target.metric]
     present = bounded.total(full)
     met = meet_budget(field, target, bounded, grid)
     if met is not None:
         return Draft(met, bounded, target.limit(present), ceiling=True)
     shares = field.settled / field.sizes
+    if field.given:
+        return Draft(field.settled, bounded, bounded.total(shares), ceiling=True)
     untouched = _met_already(target, present, bounded.total(shares))
     return Draft(field.settled, held, held.total(shares), ceiling=False, untouched=untouched)
 

@@ -31,7 +31,8 @@ def make_plan(
     """Decides how many and which units every group keeps.
 
     1. The globs sort out what stays whole and what has a ratio of its own.
-    2. The scope splits the ratio over the groups; a budget finds the ratio first.
+    2. The scope splits the ratio over the groups; a budget finds the ratio first; counts are taken as
+       they are.
     3. The counts are aligned together, with the MACs of step 2 or at or below the budget.
     4. In each group the lowest scores go, and guarded axes are kept from becoming empty.
 
@@ -47,7 +48,7 @@ def make_plan(
     """
     grid = parse_align(options.align)
     field = open_field(structure, scores, options)
-    costs = {metric: compile_costs(structure, metric, fixed=_fixed(metric, options)) for metric in METRICS}
+    costs = _costs(structure, options)
     draft = draft_counts(field, options.target, costs, grid)
     counts = align_counts(field, draft, grid)
     wanted = {group.name: int(count) for group, count in zip(structure.groups, counts, strict=True)}
@@ -61,6 +62,21 @@ def make_plan(
         unaligned=totals if grid == 1 else _totals(costs, draft.counts / field.sizes),
         alignment=grid,
     )
+
+
+def plain_counts(structure: Structure, scores: Mapping[str, Floats], options: PlanOptions) -> Indices:
+    """How many units each group would keep before alignment, (groups,).
+
+    Raises:
+        UsageError: options that make no sense, or do not fit the model.
+        TargetError: a budget below what can be reached.
+    """
+    field = open_field(structure, scores, options)
+    return draft_counts(field, options.target, _costs(structure, options), parse_align(options.align)).counts
+
+
+def _costs(structure: Structure, options: PlanOptions) -> dict[Metric, Costs]:
+    return {metric: compile_costs(structure, metric, fixed=_fixed(metric, options)) for metric in METRICS}
 
 
 def _rescore(options: PlanOptions, rescore: Rescore | None) -> Rescore | None:

@@ -1,10 +1,10 @@
-"""What the user wants to reach: a share of the filters, or a budget."""
+"""What the user wants to reach: a share of the filters, a budget, or counts that were decided elsewhere."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, floor, isfinite, log10
 from types import MappingProxyType
 from typing import Literal
@@ -86,7 +86,21 @@ class BudgetTarget:
         return f"{self.option} {_plain(self.amount)}{self.unit}"
 
 
-Target = RatioTarget | BudgetTarget
+@dataclass(frozen=True)
+class CountsTarget:
+    """Kept counts that were decided elsewhere: by the sensitivity of single layers, by thresholds.
+
+    Attributes:
+        counts: group -> units that stay, 1 up to its size; a group that is not named keeps all. Empty
+            where the thresholds of the criteria alone say what goes.
+        reason: why a group that keeps all is left whole, for the report.
+    """
+
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    reason: str = "the given counts leave it whole"
+
+
+Target = RatioTarget | BudgetTarget | CountsTarget
 
 
 def parse_ratio(value: str | float, *, option: str = "--ratio") -> RatioTarget:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from onnxprune.coupling import Coupling
-from onnxprune.coupling.groups import Layer
+from onnxprune.coupling.groups import Indices, Layer
 from onnxprune.model import Model
 from onnxprune.report import measure
 from onnxprune.report.document import Change, LayerRow, Status
@@ -58,6 +62,17 @@ def describe_output(
     }
 
 
+def versions() -> dict[str, str]:
+    """What made the result: the package, Python, and the libraries that numbers pass through."""
+    from onnxprune import __version__
+
+    found = {"onnxprune": __version__, "python": platform.python_version()}
+    for name in ("onnx", "onnxruntime", "numpy"):
+        with suppress(metadata.PackageNotFoundError):  # ONNX Runtime comes under several names
+            found[name] = metadata.version(name)
+    return found
+
+
 def totals(coupling: Coupling, cut: Cut, rows: tuple[LayerRow, ...]) -> dict[str, Change]:
     """The figures of the contract before and after; ``bytes`` after is 0 until the file is made."""
     source = coupling.model
@@ -70,7 +85,13 @@ def totals(coupling: Coupling, cut: Cut, rows: tuple[LayerRow, ...]) -> dict[str
 
 
 def layer_rows(
-    coupling: Coupling, cut: Cut, *, reasons: Mapping[str, str], asked: Set[str]
+    coupling: Coupling,
+    cut: Cut,
+    *,
+    reasons: Mapping[str, str],
+    asked: Set[str],
+    removed_by: Mapping[str, Indices] = MappingProxyType({}),
+    criteria: int = 0,
 ) -> tuple[LayerRow, ...]:
     """What became of every layer.
 
@@ -79,13 +100,16 @@ def layer_rows(
         cut: what surgery left.
         reasons: group -> why it was left whole.
         asked: groups that the user asked to leave alone.
+        removed_by: group -> (units,) position of the criterion that removed the unit, -1 for none.
+        criteria: how many criteria there are.
     """
     structure = coupling.structure
     free = {group.name for group in structure.groups if not group.held}
     changes = measure.channels(coupling, cut.survivors)
+    by_criterion = measure.removals(coupling, removed_by, criteria)
     rows = []
-    for layer, change in zip(structure.layers, changes, strict=True):
-        row = _row(layer, change, reasons, free)
+    for layer, change, removals in zip(structure.layers, changes, by_criterion, strict=True):
+        row = replace(_row(layer, change, reasons, free), removed_by=removals)
         alone = row.status != "pruned" and layer.weight not in cut.cuts and not asked & set(layer.groups)
         rows.append(replace(row, untouched=alone))
     return tuple(rows)

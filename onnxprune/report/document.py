@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from onnxprune.report.groups import GroupAccount
+    from onnxprune.report.scores import Histogram
     from onnxprune.surgery import Cuts
 
 SCHEMA = 1
@@ -31,6 +33,7 @@ class LayerRow:
         status: ``pruned`` lost output channels; ``kept`` could have; ``pinned`` cannot.
         reason: why it kept (some of) its channels; empty when it lost all that it could.
         untouched: nothing of its weight was removed, although nobody asked to leave it alone.
+        removed_by: output channels that each criterion removed, in the order of ``settings.criteria``.
     """
 
     name: str
@@ -41,6 +44,7 @@ class LayerRow:
     status: Status
     reason: str = ""
     untouched: bool = False
+    removed_by: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The row of the contract, and all groups where a layer has several."""
@@ -53,6 +57,7 @@ class LayerRow:
             "groups": list(self.groups),
             "status": self.status,
             "reason": self.reason,
+            "removed_by": list(self.removed_by),
         }
 
 
@@ -73,6 +78,11 @@ class Report:
         warnings: what the user should know.
         alignment: grid of the channel counts, and the totals planned before aligning to it.
         missed: bounds that the result does not hold; the exit code is 1 when there are any.
+        repair: what the repair did: method, samples, layers; empty where none was asked for.
+        groups: every group in graph order, with the nodes that it ties together.
+        scores: how the scores of a group are spread and where they were cut, for 512 groups at most.
+        versions: of the package, Python, and the libraries that decide the result.
+        command: the command line, empty where there was none.
     """
 
     source: Mapping[str, Any]
@@ -87,11 +97,21 @@ class Report:
     warnings: tuple[str, ...] = ()
     alignment: Mapping[str, Any] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
+    repair: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[GroupAccount, ...] = ()
+    scores: Mapping[str, Histogram] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
 
     @property
     def untouched(self) -> tuple[LayerRow, ...]:
         """Layers of which nothing was removed, although nobody asked to leave them alone."""
         return tuple(layer for layer in self.layers if layer.untouched)
+
+    @property
+    def cleaned(self) -> bool:
+        """Whether only what the outputs do not depend on was removed, so that they equal the source's."""
+        return self.settings["repair"] == "merge" and not self.repair
 
     @property
     def wrong(self) -> str:
@@ -115,10 +135,27 @@ class Report:
             "warnings": list(self.warnings),
             "alignment": dict(self.alignment),
             "missed": list(self.missed),
+            "repair": dict(self.repair),
+            "groups": [group.to_dict() for group in self.groups],
+            "scores": {name: histogram.to_dict() for name, histogram in self.scores.items()},
+            "versions": dict(self.versions),
+            "command": self.command,
         }
 
 
 def target_text(settings: Mapping[str, Any]) -> str:
     """The target of a report's settings as it was asked for: ``--ratio 0.4``."""
-    (option, amount), *_ = settings["target"].items()
+    (name, amount), *_ = settings["target"].items()
+    option = name.replace("_", "-")
     return f"--{option} {amount:g}" if isinstance(amount, float) else f"--{option} {amount}"
+
+
+def criteria_text(settings: Mapping[str, Any]) -> str:
+    """The criteria of a report's settings, without options: ``entropy:0.3, then correlation:0.8``."""
+    stages = settings.get("criteria") or [settings["criterion"]]
+    return ", then ".join(_with_threshold(stage) for stage in stages)
+
+
+def _with_threshold(stage: Mapping[str, Any]) -> str:
+    threshold = stage["threshold"]
+    return str(stage["name"]) if threshold is None else f"{stage['name']}:{threshold:g}"

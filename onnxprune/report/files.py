@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,19 +14,29 @@ from onnxprune.report.figures import printable
 from onnxprune.report.json import dumps
 from onnxprune.report.markdown import markdown
 
+
+def _html(report: Report) -> str:
+    """As a page; templates are only loaded for it."""
+    from onnxprune.report.html import html
+
+    return html(report)
+
+
 FORMS: Mapping[str, Callable[[Report], str]] = {
     ".json": lambda report: dumps(report.to_dict()),
     ".md": markdown,
+    ".html": _html,
 }
 """Text of a report by suffix of the file."""
 
 
-def check_reports(paths: Iterable[Path], taken: Iterable[Path]) -> None:
+def check_reports(paths: Iterable[Path], taken: Iterable[Path], forms: Collection[str] = FORMS) -> None:
     """Refuse report files that cannot be written, before anything is done.
 
     Args:
         paths: where reports shall go.
         taken: files of the run that no report may replace.
+        forms: the suffixes that there are.
 
     Raises:
         UsageError: an unknown suffix, or one file named twice.
@@ -35,10 +45,10 @@ def check_reports(paths: Iterable[Path], taken: Iterable[Path]) -> None:
     used = {path.absolute() for path in taken}
     for path in paths:
         where = repr(printable(path))
-        if path.suffix.lower() not in FORMS:
+        if path.suffix.lower() not in forms:
             raise UsageError(
                 f"--report {where} has no form that is known.",
-                hint=f"End its name in {' or '.join(FORMS)}.",
+                hint=f"End its name in {', '.join(list(forms)[:-1])} or {list(forms)[-1]}.",
             )
         if path.absolute() in used:
             raise UsageError(f"{where} is used twice in this run.", hint="Give every file its own name.")
@@ -50,15 +60,31 @@ def check_reports(paths: Iterable[Path], taken: Iterable[Path]) -> None:
             )
 
 
-def write_report(report: Report, path: Path) -> None:
-    """Write a report in one step.
+def write_report(report: Report, path: str | os.PathLike[str]) -> None:
+    """Write a report in one step; the suffix of the file chooses its form.
+
+    Args:
+        report: of a run.
+        path: a name that ends in ``.json``, ``.md`` or ``.html``.
+
+    Raises:
+        UsageError: an unknown suffix.
+        OutputError: it cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    check_reports((path,), ())
+    write_bytes(FORMS[path.suffix.lower()](report).encode(), path)
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write a file in one step.
 
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        temporary.write_text(FORMS[path.suffix.lower()](report), encoding="utf-8")
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as exc:
         raise OutputError(

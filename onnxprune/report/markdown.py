@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from onnxprune.report.document import Report, target_text
+from onnxprune.report.document import Report, criteria_text, target_text
 from onnxprune.report.figures import count, factor, percent, printable, share, size, tiny
+from onnxprune.report.latency import latency_text, search_text
 from onnxprune.report.rows import label
 
 FIGURES = (
@@ -16,6 +17,9 @@ FIGURES = (
     ("File size", "bytes", size),
     ("Filters", "filters", count),
 )
+FEW = 40
+"""Longer tables are folded: a pull request has other things to show."""
+
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -28,7 +32,7 @@ def markdown(report: Report) -> str:
         "## Outcome\n\n" + "\n".join(f"- {line}" for line in _outcome(report)),
     ]
     if report.layers:
-        parts.append(f"## Layers\n\n{_layers(report)}")
+        parts.append(f"## Layers\n\n{_folded(_layers(report), len(report.layers))}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -44,7 +48,7 @@ def _source(report: Report) -> str:
 
 def _settings(report: Report) -> str:
     own = report.settings
-    said = [f"`{target_text(own)}`", f"criterion {own['criterion']['name']}", f"{own['scope']} scope"]
+    said = [f"`{target_text(own)}`", f"criterion {criteria_text(own)}", f"{own['scope']} scope"]
     said.append(f"aligned to {own['grid']}" if own["grid"] > 1 else "not aligned")
     said.append(f"seed {own['seed']}")
     return f"onnxprune {own['version']}: " + ", ".join(said) + "."
@@ -70,6 +74,7 @@ def _outcome(report: Report) -> Iterator[str]:
             yield f"**Not verified**: {name}: {escaped(found['reason'])}"
     if not report.verification:
         yield "Not verified (`--no-verify`)."
+    yield from (f"Latency: {text}." for t in (latency_text, search_text) if (text := t(report.latency)))
     output = report.output
     if output["written"]:
         yield f"Written: {escaped(output['path'])}, SHA-256 `{output['sha256']}`."
@@ -94,6 +99,13 @@ def _layers(report: Report) -> str:
         for row in report.layers
     )
     return _table(("layer", "op", "before", "after", "", "why not more"), rows, "llrrll")
+
+
+def _folded(table: str, lines: int) -> str:
+    """A long table behind a line to click on, where Markdown is shown with HTML."""
+    if lines <= FEW:
+        return table
+    return f"<details>\n<summary>{lines:,} layers</summary>\n\n{table}\n\n</details>"
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]], sides: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
+
+import numpy as np
 
 from onnxprune.coupling import Coupling
 from onnxprune.coupling.costs import WEIGHTS
 from onnxprune.coupling.coupling import Survivors
+from onnxprune.coupling.groups import Indices
 from onnxprune.coupling.labels import Axis
 from onnxprune.model import Constants, Model, stream, wire
 from onnxprune.report.document import Change
@@ -40,9 +44,37 @@ def macs(coupling: Coupling, survivors: Survivors) -> Change:
 
 def channels(coupling: Coupling, survivors: Survivors) -> tuple[Change, ...]:
     """Output channels of every layer of the structure, before and after, in its order."""
+    return tuple((len(axis), int(survivors.mask(axis).sum())) for axis in _filter_axes(coupling))
+
+
+def removals(
+    coupling: Coupling, removed_by: Mapping[str, Indices], criteria: int
+) -> tuple[tuple[int, ...], ...]:
+    """Output channels of every layer that each criterion removed, in the order of the structure.
+
+    Args:
+        coupling: of the source.
+        removed_by: group -> (units,) position of the criterion that removed the unit, -1 for none.
+        criteria: how many there are. A channel that goes for two units at once (of two groups) counts
+            for the first criterion.
+    """
+    names = [group.name for group in coupling.structure.groups]
+    found = []
+    for axis in _filter_axes(coupling):
+        earliest = np.full(len(axis), criteria)
+        for place, units in coupling.units.rows(axis).items():
+            by = removed_by.get(names[place])
+            if by is not None:
+                own = np.where(units >= 0, by[units], -1)
+                earliest = np.where(own >= 0, np.minimum(own, earliest), earliest)
+        found.append(tuple(np.bincount(earliest, minlength=criteria + 1)[:criteria].tolist()))
+    return tuple(found)
+
+
+def _filter_axes(coupling: Coupling) -> list[Axis]:
+    """Axis of the output channels of every layer, in the order of the structure."""
     by_node = {found.site.index: found.out for found in reversed(coupling.engine.layers)}
-    axes = list(by_node.values())[::-1]
-    return tuple((len(axis), int(survivors.mask(axis).sum())) for axis in axes)
+    return list(by_node.values())[::-1]
 
 
 def _share(survivors: Survivors, axis: Axis) -> float:

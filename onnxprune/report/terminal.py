@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from onnxprune.report.document import Change, Report, target_text
+from onnxprune.report.document import Change, Report, criteria_text, target_text
 from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size, tiny
+from onnxprune.report.latency import latency_text, search_text
 from onnxprune.report.rows import SCREEN, Line, label, listing
 from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
 
@@ -49,7 +51,7 @@ def headline(report: Report, chars: Signs) -> Text:
     """The model and what was asked for."""
     path = report.source["path"]
     settings = report.settings
-    asked = [target_text(settings), settings["criterion"]["name"], f"{settings['scope']} scope"]
+    asked = [target_text(settings), criteria_text(settings), f"{settings['scope']} scope"]
     if settings["scoring"] != "independent":
         asked.append(f"{settings['scoring']} scoring")
     grid = settings["grid"]
@@ -124,9 +126,12 @@ def reasons(items: Sequence[tuple[str, str]], head: str, *, limit: int = 8) -> l
 def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Table:
     """Verification, files, warnings, and what to do next."""
     table = _notes()
-    against = "the source" if report.settings["repair"] == "merge" else MASKED
+    against = "the source" if report.cleaned else MASKED
     for found in report.verification.values():
         table.add_row(*_verification(found, chars, against))
+    for text in (latency_text(report.latency), search_text(report.latency)):
+        if text:
+            table.add_row(f"{chars.dash} latency", text)
     path, nbytes = report.output["path"], report.output["bytes"]
     if report.output["written"]:
         table.add_row(Text(f"{chars.good} written", "green"), f"{printable(path)} ({size(nbytes)})")
@@ -149,6 +154,8 @@ def _verification(found: Mapping[str, Any], chars: Signs, against: str) -> tuple
         return Text(f"{chars.dash} not verified", "yellow"), printable(found["reason"])
     error, tolerance, samples = found["max_relative_error"], found["tolerance"], found["samples"]
     inputs = plural(samples, "random input")
+    if found["passed"] and not isfinite(tolerance):
+        return Text(f"{chars.good} verified", "green"), f"gives outputs of the right form on {inputs}"
     if found["passed"]:
         text = f"equals {against} on {inputs}: error {tiny(error)}, {tiny(tolerance)} allowed"
         return Text(f"{chars.good} verified", "green"), text

@@ -130,7 +130,8 @@ def test_the_page_of_the_report_names_every_key() -> None:
         report["alignment"],
     ]
     nested += [report["layers"][0], report["settings"]["criterion"], report["verification"]]
-    nested += [report["verification"]["masked_equivalence"]]
+    nested += [report["verification"]["masked_equivalence"], report["versions"], report["groups"][0]]
+    nested += [report["groups"][0]["members"], next(iter(report["scores"].values()))]
     words = set(re.findall(r"\w+", text_of(ROOT / "docs/report.md")))
     assert not {key for keys in nested for key in keys} - words
 

@@ -29,6 +29,7 @@ FLOORS = {
     "coupling": 2,
     "criteria": 3,
     "execution": 3,
+    "reconstruction": 3,
     "torch_graph": 3,
     "calibration": 3,
     "evaluation": 3,

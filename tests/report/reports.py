@@ -30,7 +30,7 @@ def report(*layers: LayerRow, **changes: Any) -> Report:
         settings={
             "version": "1",
             "target": {"ratio": 0.4},
-            "criterion": {"name": "l1"},
+            "criterion": {"name": "l1", "threshold": None},
             "scoring": "independent",
             "scope": "local",
             "grid": 16,

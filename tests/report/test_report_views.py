@@ -107,6 +107,13 @@ def test_markdown_is_a_table_whatever_the_names() -> None:
     assert rows == ["| a\\|b\\`c\\\\n\\*d\\* | Conv | 64 | 32 | pruned | \\<b\\>\\[x\\](y) |"]
 
 
+def test_long_tables_are_folded_in_markdown() -> None:
+    rows = [layer(f"conv{i}") for i in range(41)]
+    assert "<details>\n<summary>41 layers</summary>\n\n| layer |" in markdown(report(*rows))
+    assert "<details>" not in markdown(report(*rows[:40]))
+    assert sum("| conv" in line for line in markdown(report(*rows)).splitlines()) == 41
+
+
 def test_a_model_in_memory_has_no_path() -> None:
     own = report(source={**report().source, "path": None})
     assert "model in memory" in shown(own)

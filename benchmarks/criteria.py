@@ -1,0 +1,276 @@
+"""Every criterion at equal multiply-accumulates, before any repair or training.
+
+    python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--quick]
+
+The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. An accuracy is measured
+once for each set of channels and kept in the cache, so that a run that was interrupted goes on where it
+ended, and criteria that agree share the work. Writes ``docs/benchmarks/criteria.md``; with ``--quick`` a few
+images of the small networks are measured, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import datasets
+import numpy as np
+from harness import ROOT, table, write_page
+
+from onnxprune import OnnxPruneError, couple, criterion, load_model, prune
+from onnxprune.calibration import ArraySamples
+from onnxprune.coupling import Structure
+from onnxprune.coupling.groups import Role
+from onnxprune.criteria import known
+from onnxprune.evaluation import evaluate
+from onnxprune.model import Model
+
+CALIBRATION = 512
+"""Training images that a criterion may look at; a seed chooses them."""
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and what it was trained on.
+
+    Attributes:
+        path: below the repository if it begins with ``fixtures``, else below the shared folder.
+    """
+
+    name: str
+    path: str
+    data: str
+
+
+MLP = Network("MLP", "fixtures/mlp_fashion.onnx", "fashion")
+VGG = Network("VGG", "fixtures/vgg_fashion.onnx", "fashion")
+RESNET20 = Network("ResNet-20", "models/resnet20_cifar10.onnx", "cifar10")
+RESNET56 = Network("ResNet-56", "models/resnet56_cifar10.onnx", "cifar10")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A column of the table.
+
+    Attributes:
+        macs: share of the multiply-accumulates that stays at most.
+        streams: whether channels of residual streams may go, which layers of many blocks share.
+        seeds: fewer than ``SEEDS`` where there is no time for all; chance is always given all.
+    """
+
+    network: Network
+    macs: float
+    scope: str = "local"
+    streams: bool = False
+    seeds: int = SEEDS
+
+    @property
+    def title(self) -> str:
+        """The head of the column."""
+        parts = [f"{self.network.name} −{1 - self.macs:.0%}"]
+        if self.scope != "local":
+            parts.append(self.scope)
+        if self.streams:
+            parts.append("streams too")
+        return ", ".join(parts)
+
+
+CASES = (
+    *(Case(network, macs) for network in (MLP, VGG, RESNET20) for macs in (0.75, 0.5)),
+    Case(RESNET20, 0.75, streams=True, seeds=1),
+    Case(RESNET20, 0.75, scope="global", seeds=1),
+    *(Case(RESNET56, macs, seeds=1) for macs in (0.75, 0.5)),
+)
+QUICK = (Case(MLP, 0.5), Case(VGG, 0.75))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a criterion came to in a case: an accuracy in percent for every seed, or why there is none."""
+
+    accuracies: tuple[float, ...] = ()
+    seconds: float = 0.0
+    refusal: str = ""
+
+    def __str__(self) -> str:
+        if not self.accuracies:
+            return "–"
+        middle = f"{median(self.accuracies):.1f}"
+        low, high = min(self.accuracies), max(self.accuracies)
+        return middle if low == high else f"{middle} ({low:.1f}–{high:.1f})"
+
+
+class Accuracies:
+    """Accuracies that have been measured, by network and cuts, kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
+
+    def of(self, model: Model, network: str, cuts: dict[str, Any], test: ArraySamples) -> float:
+        """Accuracy in percent of a network (by the checksum of its file) with these cuts."""
+        what = json.dumps([network, cuts, test.description], sort_keys=True)
+        key = sha256(what.encode()).hexdigest()
+        if key not in self._known:
+            self._known[key] = 100 * evaluate(model, test, ["accuracy"])["accuracy"]
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = self._path.with_suffix(".part")
+            unfinished.write_text(json.dumps(self._known))
+            unfinished.replace(self._path)
+        return self._known[key]
+
+
+class Bench:
+    """The networks with their samples, and how much of it all is used."""
+
+    def __init__(self, shared: Path, kept: Path, *, images: int | None = None, seeds: int = SEEDS) -> None:
+        self.shared = shared
+        self.kept = kept
+        self.images = images
+        self.seeds = seeds
+        self.accuracies = Accuracies(kept / "criteria.json")
+
+    @cache  # noqa: B019  there is one bench, which lives as long as the process
+    def model(self, network: Network) -> Model:
+        """The network, loaded once."""
+        return load_model((ROOT if network.path.startswith("fixtures") else self.shared) / network.path)
+
+    @cache  # noqa: B019
+    def streams(self, network: Network) -> tuple[str, ...]:
+        """Groups that the filters of several layers belong to."""
+        return tuple(shared_groups(couple(self.model(network)).structure))
+
+    @cache  # noqa: B019
+    def calibration(self, network: Network, seed: int) -> ArraySamples:
+        """Training images with labels, chosen by the seed."""
+        pixels, classes = datasets.load(network.data, "train", shared=self.shared, kept=self.kept)
+        chosen = np.random.default_rng(seed).permutation(len(pixels))[:CALIBRATION]
+        return self._samples(network, pixels[chosen], classes[chosen], f"train, seed {seed}")
+
+    @cache  # noqa: B019
+    def test(self, network: Network) -> ArraySamples:
+        """Test images with labels, all of them but for a quick run."""
+        pixels, classes = datasets.load(network.data, "test", shared=self.shared, kept=self.kept)
+        return self._samples(network, pixels[: self.images], classes[: self.images], "test")
+
+    def seeds_of(self, case: Case, name: str) -> range:
+        """One seed is enough for a criterion that neither draws nor looks at data."""
+        if name == "random":
+            return range(self.seeds)
+        return range(min(self.seeds, case.seeds) if criterion(name).needs else 1)
+
+    def _samples(
+        self, network: Network, pixels: datasets.Pixels, classes: datasets.Classes, which: str
+    ) -> ArraySamples:
+        (name,) = (entry.name for entry in self.model(network).proto.graph.input)
+        images = datasets.prepare(network.data, pixels)
+        return ArraySamples({name: images}, classes, description=f"{network.data} {which}, {len(images)}")
+
+
+def shared_groups(structure: Structure) -> Iterator[str]:
+    """Names of the groups that several layers write to: residual streams."""
+    for group in structure.groups:
+        if len({part.layer for part in group.slices if part.role is Role.FILTER}) > 1:
+            yield group.name
+
+
+def measure(bench: Bench, case: Case, name: str) -> Cell:
+    """Prune with every seed, and measure what is left."""
+    model, network = bench.model(case.network), case.network
+    accuracies, spent = [], []
+    for seed in bench.seeds_of(case, name):
+        begin = time.perf_counter()
+        try:
+            result = prune(
+                model,
+                macs=f"{case.macs}x",
+                criterion=name,
+                scope=case.scope,
+                align="off",
+                exclude=() if case.streams else bench.streams(network),
+                data=bench.calibration(network, seed),
+                repair="none",
+                verify=False,
+                seed=seed,
+            )
+        except OnnxPruneError as error:
+            return Cell(refusal=error.message)
+        spent.append(time.perf_counter() - begin)
+        cuts = result.report.to_dict()["cuts"]
+        accuracies.append(bench.accuracies.of(result.model, model.sha256, cuts, bench.test(network)))
+    return Cell(tuple(accuracies), median(spent))
+
+
+def whole(bench: Bench, case: Case) -> str:
+    """Accuracy of the network as it is."""
+    model = bench.model(case.network)
+    return f"{bench.accuracies.of(model, model.sha256, {}, bench.test(case.network)):.1f}"
+
+
+def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
+    """A table for each data set, then what was refused."""
+    names = sorted(known(), key=lambda name: (name == "random", name))
+    refused: dict[str, list[str]] = {}
+    for data in dict.fromkeys(case.network.data for case in cases):
+        own = [case for case in cases if case.network.data == data]
+        rows = [["(not pruned)", *(whole(bench, case) for case in own), ""]]
+        for name in names:
+            cells = [measure(bench, case, name) for case in own]
+            for case, cell in zip(own, cells, strict=True):
+                if cell.refusal:
+                    refused.setdefault(f"`{name}`: {cell.refusal}", []).append(case.title)
+            slowest = max(cell.seconds for cell in cells)
+            rows.append([f"`{name}`", *map(str, cells), f"{slowest:.1f}"])
+            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+        yield f"{datasets.TITLES[data]}:"
+        yield table(["criterion", *(case.title for case in own), "seconds"], rows)
+    if refused:
+        yield "\n".join(f"- {why} ({'; '.join(titles)})" for why, titles in refused.items())
+
+
+def account(bench: Bench, cases: Sequence[Case]) -> list[str]:
+    """The page: what was done, and the tables."""
+    fewer = "; ".join(case.title for case in cases if case.seeds < bench.seeds)
+    exception = (
+        f"; in the columns {fewer} only `random` has them, as there was no time for more" if fewer else ""
+    )
+    return [
+        "Accuracy in percent on all 10,000 test images after pruning with `--align off` and `--repair none`, "
+        "and nothing else: no training, no correction of what is left. Every column removes the same share "
+        "of the multiply-accumulates, the same ratio in every layer unless it says global. It shows how well "
+        "a criterion tells what can be spared, not what pruning costs in the end.",
+        f"Criteria that look at data are given {CALIBRATION} training images. For them and for `random` the "
+        f"figure is the median of {bench.seeds} seeds, which choose the images, with the lowest and the "
+        f"highest in brackets{exception}. The others have one answer. Channels of residual streams, which "
+        "all blocks of a stage share, stay, unless the column says otherwise. Seconds are those of `prune` "
+        "in the slowest column, measuring on the images included, accuracy not.",
+        *tables(bench, cases),
+    ]
+
+
+def main() -> None:
+    """Measure and write the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    datasets.add_arguments(parser)
+    parser.add_argument("--quick", action="store_true", help="a few images of the small networks, no page")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        bench = Bench(arguments.shared, arguments.cache, images=500, seeds=1)
+        print("\n\n".join(tables(bench, QUICK)))
+        return
+    bench = Bench(arguments.shared, arguments.cache)
+    write_page("criteria", "Criteria side by side", *account(bench, CASES))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What pruning cost, for the report: the model before and after, on samples that were held back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from onnxprune.api.holding import Shares
+from onnxprune.api.settings import Job
+from onnxprune.calibration import Samples
+from onnxprune.coupling import Coupling
+from onnxprune.model import Model
+from onnxprune.plan.drop import DropTarget
+
+if TYPE_CHECKING:
+    from onnxprune.evaluation import Evaluation
+
+Step = Callable[[str], None]
+
+ROUNDING = 1e-9
+"""Points by which a bound may be exceeded."""
+
+
+def within_bound(coupling: Coupling, job: Job, shares: Shares, step: Step) -> tuple[Job, Mapping[str, Any]]:
+    """The job with counts for its target, and how they were chosen, where a loss is bounded; else the job.
+
+    Raises:
+        InputError: the model does not run on the samples.
+        UsageError: something is missing that the metric needs.
+    """
+    if not isinstance(job.target, DropTarget):
+        return job, {}
+    from onnxprune.api.dropping import choose_counts  # brings ONNX Runtime with it
+
+    choice = choose_counts(coupling, job, shares, step)
+    return choice.job, choice.account
+
+
+def measured_accuracy(
+    source: Model,
+    results: tuple[Model, Model],
+    shares: Shares,
+    job: Job,
+    step: Step,
+    *,
+    bound: Mapping[str, Any],
+) -> Mapping[str, Any]:
+    """The section ``accuracy`` of a report; empty where nothing was held back and no loss is bounded.
+
+    Args:
+        source: the model before pruning, which the others are compared with.
+        results: after the cut, and after the repair; the same where nothing was repaired.
+        shares: samples.
+        job: metric, output, threads.
+        step: told the name of the step.
+        bound: how counts were chosen for a bound on the loss; empty where none is set.
+
+    Raises:
+        InputError: a model does not run on the samples.
+        UsageError: something is missing that the metric needs.
+    """
+    if shares.held is None and not bound:
+        return {}
+    step("measuring accuracy")
+    cut, last = results
+    section: dict[str, Any] = {}
+    if shares.held is not None:
+        after = {"after": last} if last is cut else {"after_cut": cut, "after_repair": last}
+        stages = stages_on(shares.held, source, after, job)
+        data = f"{shares.held.description}; {shares.held.count} of them held back"
+        section = {"data": data, "samples": shares.held.count, "stages": stages}
+    if bound and shares.choosing is not None:
+        stages = stages_on(shares.choosing, source, {"after": last}, job)
+        held = section.get("stages")
+        name = bound["metric"]
+        section["max_drop"] = {
+            **bound,
+            "drop": _drop(stages, name),
+            "drop_held_back": held and _drop(held, name),
+        }
+    return section
+
+
+def missed_drop(section: Mapping[str, Any]) -> Iterator[str]:
+    """The bound on the loss, where the result does not hold it on the samples that it was chosen by."""
+    bound = section.get("max_drop")
+    if bound and bound["drop"] > bound["bound"] + ROUNDING:
+        yield f"--max-drop {bound['bound']:g}: {bound['metric']} falls by {bound['drop']:.3g} points"
+
+
+def stages_on(samples: Samples, source: Model, stages: Mapping[str, Model], job: Job) -> dict[str, Any]:
+    """Figures by stage and metric; of the source, ``before``, those that are no comparison with itself."""
+    from onnxprune.evaluation import Evaluator, predictor  # brings ONNX Runtime with it
+
+    own = job.settings
+    teacher = predictor(source, threads=own.threads)
+    asked = None if own.metric is None else usual_with(own.metric, samples)
+    evaluator = Evaluator(samples, asked, teacher=teacher, output=own.output_name)
+    found = {"before": _figures(evaluator.evaluate(teacher), itself=True)}
+    for stage, model in stages.items():
+        found[stage] = _figures(evaluator.evaluate(predictor(model, threads=own.threads)))
+    return {stage: figures for stage, figures in found.items() if figures}
+
+
+def usual_with(metric: str, samples: Samples) -> tuple[str, ...]:
+    """The usual metrics beside a teacher, and another one."""
+    from onnxprune.evaluation import default_metrics
+
+    usual = default_metrics(labelled=samples.labelled, teacher=True)
+    return tuple(dict.fromkeys([*(own.name for own in usual), metric]))
+
+
+def _figures(found: Evaluation, *, itself: bool = False) -> dict[str, Any]:
+    from onnxprune.evaluation import METRICS
+
+    return {
+        name: figure.to_dict()
+        for name, figure in found.figures.items()
+        if not (itself and "teacher" in METRICS[name].needs)
+    }
+
+
+def _drop(stages: Mapping[str, Mapping[str, Any]], name: str) -> float:
+    """Points by which the last stage is worse than the source."""
+    from onnxprune.evaluation import METRICS
+
+    before = stages.get("before", {}).get(name, {"value": METRICS[name].best})["value"]
+    *_, last = stages.values()
+    return METRICS[name].drop(before, last[name]["value"])
