@@ -2,10 +2,10 @@
 
     python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--quick]
 
-The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. An accuracy is measured
-once for each set of channels and kept in the cache, so that a run that was interrupted goes on where it
-ended, and criteria that agree share the work. Writes ``docs/benchmarks/criteria.md``; with ``--quick`` a few
-images of the small networks are measured, and nothing is written.
+The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. An accuracy is
+measured once for each set of channels and kept in the cache, so that a run that was interrupted goes on where
+it ended, and criteria that agree share the work. Writes ``docs/benchmarks/criteria.md``; with ``--quick`` a
+few images of the small networks are measured, and nothing is written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -99,7 +98,6 @@ class Cell:
     """What a criterion came to in a case: an accuracy in percent for every seed, or why there is none."""
 
     accuracies: tuple[float, ...] = ()
-    seconds: float = 0.0
     refusal: str = ""
 
     def __str__(self) -> str:
@@ -133,11 +131,12 @@ class Accuracies:
 class Bench:
     """The networks with their samples, and how much of it all is used."""
 
-    def __init__(self, shared: Path, kept: Path, *, images: int | None = None, seeds: int = SEEDS) -> None:
+    def __init__(self, shared: Path, kept: Path, *, quick: bool = False) -> None:
         self.shared = shared
         self.kept = kept
-        self.images = images
-        self.seeds = seeds
+        self.images = 500 if quick else None
+        self.looked_at = 64 if quick else CALIBRATION
+        self.seeds = 1 if quick else SEEDS
         self.accuracies = Accuracies(kept / "criteria.json")
 
     @cache  # noqa: B019  there is one bench, which lives as long as the process
@@ -154,7 +153,7 @@ class Bench:
     def calibration(self, network: Network, seed: int) -> ArraySamples:
         """Training images with labels, chosen by the seed."""
         pixels, classes = datasets.load(network.data, "train", shared=self.shared, kept=self.kept)
-        chosen = np.random.default_rng(seed).permutation(len(pixels))[:CALIBRATION]
+        chosen = np.random.default_rng(seed).permutation(len(pixels))[: self.looked_at]
         return self._samples(network, pixels[chosen], classes[chosen], f"train, seed {seed}")
 
     @cache  # noqa: B019
@@ -187,9 +186,8 @@ def shared_groups(structure: Structure) -> Iterator[str]:
 def measure(bench: Bench, case: Case, name: str) -> Cell:
     """Prune with every seed, and measure what is left."""
     model, network = bench.model(case.network), case.network
-    accuracies, spent = [], []
+    accuracies = []
     for seed in bench.seeds_of(case, name):
-        begin = time.perf_counter()
         try:
             result = prune(
                 model,
@@ -205,10 +203,9 @@ def measure(bench: Bench, case: Case, name: str) -> Cell:
             )
         except OnnxPruneError as error:
             return Cell(refusal=error.message)
-        spent.append(time.perf_counter() - begin)
         cuts = result.report.to_dict()["cuts"]
         accuracies.append(bench.accuracies.of(result.model, model.sha256, cuts, bench.test(network)))
-    return Cell(tuple(accuracies), median(spent))
+    return Cell(tuple(accuracies))
 
 
 def whole(bench: Bench, case: Case) -> str:
@@ -223,17 +220,16 @@ def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
     refused: dict[str, list[str]] = {}
     for data in dict.fromkeys(case.network.data for case in cases):
         own = [case for case in cases if case.network.data == data]
-        rows = [["(not pruned)", *(whole(bench, case) for case in own), ""]]
+        rows = [["(not pruned)", *(whole(bench, case) for case in own)]]
         for name in names:
             cells = [measure(bench, case, name) for case in own]
             for case, cell in zip(own, cells, strict=True):
                 if cell.refusal:
                     refused.setdefault(f"`{name}`: {cell.refusal}", []).append(case.title)
-            slowest = max(cell.seconds for cell in cells)
-            rows.append([f"`{name}`", *map(str, cells), f"{slowest:.1f}"])
+            rows.append([f"`{name}`", *map(str, cells)])
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
         yield f"{datasets.TITLES[data]}:"
-        yield table(["criterion", *(case.title for case in own), "seconds"], rows)
+        yield table(["criterion", *(case.title for case in own)], rows)
     if refused:
         yield "\n".join(f"- {why} ({'; '.join(titles)})" for why, titles in refused.items())
 
@@ -252,8 +248,7 @@ def account(bench: Bench, cases: Sequence[Case]) -> list[str]:
         f"Criteria that look at data are given {CALIBRATION} training images. For them and for `random` the "
         f"figure is the median of {bench.seeds} seeds, which choose the images, with the lowest and the "
         f"highest in brackets{exception}. The others have one answer. Channels of residual streams, which "
-        "all blocks of a stage share, stay, unless the column says otherwise. Seconds are those of `prune` "
-        "in the slowest column, measuring on the images included, accuracy not.",
+        "all blocks of a stage share, stay, unless the column says otherwise.",
         *tables(bench, cases),
     ]
 
@@ -264,11 +259,10 @@ def main() -> None:
     datasets.add_arguments(parser)
     parser.add_argument("--quick", action="store_true", help="a few images of the small networks, no page")
     arguments = parser.parse_args()
+    bench = Bench(arguments.shared, arguments.cache, quick=arguments.quick)
     if arguments.quick:
-        bench = Bench(arguments.shared, arguments.cache, images=500, seeds=1)
         print("\n\n".join(tables(bench, QUICK)))
         return
-    bench = Bench(arguments.shared, arguments.cache)
     write_page("criteria", "Criteria side by side", *account(bench, CASES))
 
 

@@ -67,7 +67,7 @@ def score(name: str, coupling: Coupling, samples: ArraySamples, threads: int) ->
     chosen = criterion(name)
     evidence = Evidence()
     if chosen.needs:
-        from onnxprune.calibration.gathering import gather
+        from onnxprune.reconstruction.evidence import gather
 
         evidence = gather(coupling, samples, chosen.needs, threads=threads)
     score_groups(coupling.structure, coupling.model.constants, chosen, evidence=evidence)
@@ -78,13 +78,13 @@ def child(name: str, work: Work) -> dict[str, float]:
     coupling = couple(load_model(work.path))
     samples = random_images(coupling, work.samples)
     with Peak() as peak:
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), time.process_time()
         if name == FORWARD:
             run_alone(coupling, samples, work.threads)
         else:
             score(name, coupling, samples, work.threads)
-        seconds = time.perf_counter() - begin
-    return {"seconds": seconds, "bytes": peak.bytes}
+        found = {"seconds": time.perf_counter() - begin, "processor": time.process_time() - used}
+    return {**found, "bytes": peak.bytes}
 
 
 class Peak:
@@ -115,6 +115,13 @@ def _resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def row(name: str, own: dict[str, float], alone: float) -> tuple[str, ...]:
+    """The row of one criterion, beside the processor time of the model alone."""
+    shown = "*the model alone*" if name == FORWARD else f"`{name}`"
+    figures = (own["seconds"], own["processor"], own["processor"] / alone)
+    return shown, *(f"{figure:.1f}" for figure in figures), f"{own['bytes'] / 1e6:.0f}"
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         name, path, samples, threads = sys.argv[2:6]
@@ -136,16 +143,9 @@ def main() -> None:
         done = measure([*command, str(arguments.samples), str(arguments.threads)])
         found[name] = json.loads(done.output)
         print(f"{name}: {found[name]['seconds']:.1f} s", file=sys.stderr, flush=True)
-    alone = found[FORWARD]["seconds"]
-    rows = [
-        (
-            f"`{name}`" if name != FORWARD else "*the model alone*",
-            f"{own['seconds']:.1f}",
-            f"{own['seconds'] / alone:.2f}",
-            f"{own['bytes'] / 1e6:.0f}",
-        )
-        for name, own in sorted(found.items(), key=lambda item: item[1]["seconds"])
-    ]
+    alone = found[FORWARD]["processor"]
+    ordered = sorted(found.items(), key=lambda item: item[1]["processor"])
+    rows = [row(name, own, alone) for name, own in ordered]
     write_page(
         "criteria_cost",
         "Cost of the criteria",
@@ -154,7 +154,7 @@ def main() -> None:
         "and coupling. *Runs* is this time over that of running the model on the same images in ONNX "
         "Runtime. Memory is what is added to the model, its coupling and the images. Criteria that look at "
         "weights alone take no samples.",
-        table(("criterion", "seconds", "runs", "memory, MB"), rows),
+        table(("criterion", "seconds", "processor, s", "runs", "memory, MB"), rows),
         *([arguments.note] if arguments.note else []),
     )
 

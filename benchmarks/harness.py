@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from onnxprune.runtime.machine import machine
+
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "benchmarks"
 _PACKAGES = ("onnx", "onnxruntime", "numpy")
@@ -105,14 +107,11 @@ def environment() -> str:
 
 def processor() -> str:
     """What the processor calls itself, with the widest vector instructions that it has."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    flags = facts.get("flags", "").split()
-    vectors = next((shown for flag, shown in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in flags), "")
-    return ", ".join(part for part in (facts.get("model name", platform.machine()), vectors) if part)
+    here = machine()
+    vectors = next(
+        (shown for flag, shown in (("avx512f", "AVX-512"), ("avx2", "AVX2")) if flag in here.isa), ""
+    )
+    return ", ".join(part for part in (here.processor, vectors) if part)
 
 
 def _shown(argument: str) -> str:

@@ -27,7 +27,7 @@ TYPES = frozenset(
 )
 """Element types that torch computes with."""
 TOLERANCES = {"float16": 2e-3, "bfloat16": 2e-2}
-"""Absolute tolerance where it is not that of the case but at least 1e-6: half precision rounds differently."""
+"""Absolute tolerance of types that round early; that of the others is the case's, 1e-6 at least."""
 
 PASSED, DIFFERS, UNSUPPORTED, OTHER_TYPES = "passed", "differs", "unsupported", "other types"
 

@@ -28,8 +28,10 @@ from onnxprune.errors import (
 
 if TYPE_CHECKING:
     from onnxprune.api import PruneResult, VerifyResult, convert, inspect, prune, verify
+    from onnxprune.api.benchmarking import benchmark
     from onnxprune.api.evaluation import Comparison, compare, evaluate
-    from onnxprune.calibration import ArraySamples, Batch, Samples, open_samples
+    from onnxprune.api.scanning import measure_sensitivity
+    from onnxprune.calibration import ArraySamples, Batch, Evidence, Samples, open_samples
     from onnxprune.coupling import Coupling, couple
     from onnxprune.criteria import Criterion, criterion, register, score_groups
     from onnxprune.evaluation import Evaluation
@@ -43,10 +45,13 @@ if TYPE_CHECKING:
         parse_ratio,
         parse_size,
     )
-    from onnxprune.repair import clean_up
+    from onnxprune.reconstruction.evidence import gather
+    from onnxprune.repair import Repaired, clean_up, repair_cut
     from onnxprune.report import Report
     from onnxprune.report.files import write_report
     from onnxprune.report.inspection import Inspection
+    from onnxprune.runtime.results import Benchmark
+    from onnxprune.sensitivity import Sensitivity
     from onnxprune.surgery import Cut, apply, flush_denormals
     from onnxprune.torch_graph import to_torch, write_back
     from onnxprune.verification import masked_equivalence, recheck
@@ -56,11 +61,13 @@ __version__ = "0.1.0"
 __all__ = [
     "ArraySamples",
     "Batch",
+    "Benchmark",
     "Comparison",
     "Coupling",
     "Criterion",
     "Cut",
     "Evaluation",
+    "Evidence",
     "InputError",
     "Inspection",
     "MissingExtraError",
@@ -70,13 +77,16 @@ __all__ = [
     "Plan",
     "PlanOptions",
     "PruneResult",
+    "Repaired",
     "Report",
     "Samples",
+    "Sensitivity",
     "TargetError",
     "UsageError",
     "VerificationError",
     "VerifyResult",
     "apply",
+    "benchmark",
     "clean_up",
     "compare",
     "convert",
@@ -84,10 +94,12 @@ __all__ = [
     "criterion",
     "evaluate",
     "flush_denormals",
+    "gather",
     "inspect",
     "load_model",
     "make_plan",
     "masked_equivalence",
+    "measure_sensitivity",
     "open_samples",
     "parse_macs",
     "parse_params",
@@ -96,6 +108,7 @@ __all__ = [
     "prune",
     "recheck",
     "register",
+    "repair_cut",
     "save_model",
     "score_groups",
     "to_torch",
@@ -106,8 +119,10 @@ __all__ = [
 
 _HOMES = {
     "onnxprune.api": ("PruneResult", "VerifyResult", "convert", "inspect", "prune", "verify"),
+    "onnxprune.api.benchmarking": ("benchmark",),
     "onnxprune.api.evaluation": ("Comparison", "compare", "evaluate"),
-    "onnxprune.calibration": ("ArraySamples", "Batch", "Samples", "open_samples"),
+    "onnxprune.api.scanning": ("measure_sensitivity",),
+    "onnxprune.calibration": ("ArraySamples", "Batch", "Evidence", "Samples", "open_samples"),
     "onnxprune.coupling": ("Coupling", "couple"),
     "onnxprune.criteria": ("Criterion", "criterion", "register", "score_groups"),
     "onnxprune.evaluation": ("Evaluation",),
@@ -121,10 +136,13 @@ _HOMES = {
         "parse_ratio",
         "parse_size",
     ),
-    "onnxprune.repair": ("clean_up",),
+    "onnxprune.reconstruction.evidence": ("gather",),
+    "onnxprune.repair": ("Repaired", "clean_up", "repair_cut"),
     "onnxprune.report": ("Report",),
     "onnxprune.report.files": ("write_report",),
     "onnxprune.report.inspection": ("Inspection",),
+    "onnxprune.sensitivity": ("Sensitivity",),
+    "onnxprune.runtime.results": ("Benchmark",),
     "onnxprune.surgery": ("Cut", "apply", "flush_denormals"),
     "onnxprune.torch_graph": ("to_torch", "write_back"),
     "onnxprune.verification": ("masked_equivalence", "recheck"),

@@ -9,6 +9,7 @@ from onnxprune.api.holding import Shares
 from onnxprune.api.settings import Job
 from onnxprune.calibration import Samples
 from onnxprune.coupling import Coupling
+from onnxprune.errors import OnnxPruneError
 from onnxprune.model import Model
 from onnxprune.plan.drop import DropTarget
 
@@ -66,12 +67,10 @@ def measured_accuracy(
     section: dict[str, Any] = {}
     if shares.held is not None:
         after = {"after": last} if last is cut else {"after_cut": cut, "after_repair": last}
-        stages = stages_on(shares.held, source, after, job)
-        data = f"{shares.held.description}; {shares.held.count} of them held back"
-        section = {"data": data, "samples": shares.held.count, "stages": stages}
+        section = _held_back(shares.held, source, after, job)
     if bound and shares.choosing is not None:
         stages = stages_on(shares.choosing, source, {"after": last}, job)
-        held = section.get("stages")
+        held = section["stages"] if section.get("stages") else None
         name = bound["metric"]
         section["max_drop"] = {
             **bound,
@@ -81,11 +80,33 @@ def measured_accuracy(
     return section
 
 
+def _held_back(held: Samples, source: Model, after: Mapping[str, Model], job: Job) -> dict[str, Any]:
+    """Figures on the samples held back; that they do not fit the outputs is no reason to give up a run."""
+    about = {"data": f"{held.description}; {held.count} of them held back", "samples": held.count}
+    try:
+        return {**about, "stages": stages_on(held, source, after, job)}
+    except OnnxPruneError as exc:
+        return {**about, "stages": {}, "reason": exc.message}
+
+
 def missed_drop(section: Mapping[str, Any]) -> Iterator[str]:
     """The bound on the loss, where the result does not hold it on the samples that it was chosen by."""
     bound = section.get("max_drop")
     if bound and bound["drop"] > bound["bound"] + ROUNDING:
         yield f"--max-drop {bound['bound']:g}: {bound['metric']} falls by {bound['drop']:.3g} points"
+
+
+def drop_notes(section: Mapping[str, Any]) -> Iterator[str]:
+    """What the user should know where other samples do not bear the bound out."""
+    if "reason" in section:
+        yield f"the accuracy was not measured: {section['reason']}"
+    bound = section.get("max_drop")
+    held = bound and bound["drop_held_back"]
+    if bound and held is not None and held > bound["bound"] >= bound["drop"]:
+        yield (
+            f"on the samples held back {bound['metric']} falls by {held:.3g} points, more than the "
+            f"{bound['bound']:g} that hold on those it was chosen by; more --samples bring the two together"
+        )
 
 
 def stages_on(samples: Samples, source: Model, stages: Mapping[str, Model], job: Job) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from onnxprune.runtime.latency import Question, meet_latency
 from onnxprune.runtime.results import BenchSettings
 from onnxprune.runtime.turns import Advance
 
-SECONDS = 5.0
+SECONDS = 3.0
 """Of timed runs in the comparison at the end."""
 
 
@@ -61,6 +62,7 @@ def find_counts(
         target,
         threads=job.settings.threads or 1,
         seed=job.settings.seed,
+        cache=None if job.settings.cache is None else Path(job.settings.cache),
     )
     found = meet_latency(question, step=step, advance=progress_of(step))
     return replace(options, target=found.target), found.to_dict()

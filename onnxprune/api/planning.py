@@ -168,14 +168,13 @@ def measure(coupling: Coupling, job: Job, step: Step, *, samples: Samples | None
         return Evidence()
     if samples is None:
         raise UsageError(f"The criterion {measuring[0].name!r} {NO_DATA}", hint=GIVE_DATA)
-    from onnxprune.calibration.gathering import gather  # brings ONNX Runtime with it
-    from onnxprune.reconstruction.evidence import EVERY_WAY
+    from onnxprune.reconstruction.evidence import gather  # brings ONNX Runtime with it
 
     own = job.settings
     step("measuring activations")
     advance = getattr(step, "advance", None)  # of a step that can show how far it is
     watched = samples if advance is None else WatchedSamples(samples, advance)
-    return gather(coupling, watched, wanted, threads=own.threads, seed=own.seed, ways=EVERY_WAY)
+    return gather(coupling, watched, wanted, threads=own.threads, seed=own.seed, advance=advance)
 
 
 def check_prunable(structure: Structure, model: Model) -> None:

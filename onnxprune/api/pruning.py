@@ -98,7 +98,8 @@ def prune(
         metric: what ``max_drop`` bounds; None for the accuracy, or the agreement with the source where
             there are no labels, or the noise of the outputs where there are no classes either.
         output_name: output with the scores of the classes, None for the first that can be one.
-        cache: folder in which ``max_drop`` keeps what it measures of single layers; None for none.
+        cache: folder in which ``max_drop`` and ``latency`` keep what they measure of single layers; None
+            for none.
         verify: compare the result with the masked source on random inputs before it is written.
         bench: measure the result against the source; ``report.missed`` says where it is slower.
         seed: of every random choice.

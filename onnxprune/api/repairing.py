@@ -11,6 +11,7 @@ from onnxprune.api.settings import Job
 from onnxprune.calibration import Samples
 from onnxprune.coupling import Coupling
 from onnxprune.coupling.groups import Indices
+from onnxprune.errors import InputError
 from onnxprune.surgery import Cut, flush_denormals
 
 
@@ -62,13 +63,19 @@ def mend(
         return Mended(cut)
     from onnxprune.repair.error import output_errors  # brings ONNX Runtime with it
     from onnxprune.repair.method import RepairOptions
-    from onnxprune.repair.methods import METHODS, choose_method
+    from onnxprune.repair.methods import choose_method, repair_cut
 
     method = choose_method(asked, samples=samples is not None)
     step(f"repairing ({method})")
     own = job.settings
-    options = RepairOptions(seed=own.seed, threads=own.threads)
-    found = METHODS[method].run(coupling, cut, kept, samples, options)
+    advance = getattr(step, "advance", None)  # of a step that can show how far it is
+    options = RepairOptions(seed=own.seed, threads=own.threads, advance=advance)
+    try:
+        found = repair_cut(coupling, cut, kept, method, samples=samples, options=options)
+    except InputError as exc:
+        if asked != "auto":
+            raise
+        return Mended(cut, notes=(f"the result was not repaired: {exc.message}",))
     model, _ = flush_denormals(found.model)
     account: dict[str, Any] = {
         "method": method,

@@ -9,7 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from onnxprune.api.accuracy import measured_accuracy, missed_drop, within_bound
+from onnxprune.api.accuracy import drop_notes, measured_accuracy, missed_drop, within_bound
 from onnxprune.api.holding import open_shares
 from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
 from onnxprune.api.repairing import mend
@@ -99,9 +99,10 @@ def run(
         verification["masked_equivalence"] = _verified(planned, outcome, job)
     plain, outcome = outcome, _mended(planned, outcome, job, step, shares.fitting)
     report = _report(planned, outcome, job, verification=verification)
-    if not report.wrong and planned.plan.kept:
+    if not report.wrong and (planned.plan.kept or bound):
         models = (plain.cut.model, outcome.cut.model)
-        report = replace(report, accuracy=measured_accuracy(model, models, shares, job, step, bound=bound))
+        section = measured_accuracy(model, models, shares, job, step, bound=bound)
+        report = replace(report, accuracy=section, warnings=(*report.warnings, *drop_notes(section)))
     writable = None if report.wrong else output
     step("writing")
     saved = _weighed(outcome.cut.model) if writable is None else _saved(outcome.cut.model, writable)

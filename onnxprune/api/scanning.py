@@ -20,6 +20,7 @@ from onnxprune.errors import UsageError
 from onnxprune.evaluation import Evaluation, find_metrics
 from onnxprune.evaluation.evaluate import BATCH, Progress
 from onnxprune.evaluation.metrics import check_needs
+from onnxprune.model import Model
 from onnxprune.plan import RatioTarget
 from onnxprune.plan.selectors import select
 from onnxprune.plan.targets import parse_share
@@ -129,19 +130,13 @@ def scan_model(
         OnnxPruneError: of the kinds that ``measure_sensitivity`` names.
     """
     step = progress or _silent
-    find_metrics([] if own.metric is None else [own.metric])
-    ratios = parse_ratios(own.ratios)
-    job = open_job(settings)
+    metrics = find_metrics([] if own.metric is None else [own.metric])
+    ratios, job = parse_ratios(own.ratios), open_job(settings)
     step(opening(source))
     model = open_source(source)
     step("opening samples")
-    count = settings.samples or (None if isinstance(settings.data, Samples) else COUNT)
-    samples = open_samples(
-        settings.data, model, preprocess=settings.preprocess, count=count, seed=settings.seed
-    )
-    check_needs(
-        find_metrics([] if own.metric is None else [own.metric]), labelled=samples.labelled, teacher=True
-    )
+    samples = _samples(settings, model)
+    check_needs(metrics, labelled=samples.labelled, teacher=True)
     coupling = open_model(model, step, settings.factor)
     check_prunable(coupling.structure, model)
     held = HeldSamples(samples, BATCH)
@@ -161,6 +156,12 @@ def scan_model(
     shown = shown_metric(own.metric, baseline)
     about = {**describe_scan(job, samples), "grid": 1, "output": own.output}
     return Sensitivity(shown, ratios, baseline, rows, about, describe_source(model), notes_of(samples))
+
+
+def _samples(settings: Settings, model: Model) -> Samples:
+    """As many samples as the settings name, or the usual number."""
+    count = settings.samples or (None if isinstance(settings.data, Samples) else COUNT)
+    return open_samples(settings.data, model, preprocess=settings.preprocess, count=count, seed=settings.seed)
 
 
 def parse_ratios(given: Iterable[str | float]) -> tuple[float, ...]:

@@ -80,7 +80,7 @@ class Settings:
         output_name: output with the scores of the classes, None for the first that can be one.
         holdout: samples that nothing is chosen by, and that accuracy is measured on; None for the usual
             number.
-        cache: folder of figures that ``max_drop`` has measured before; None keeps none.
+        cache: folder of figures that ``max_drop`` or ``latency`` has measured before; None keeps none.
         bench: whether the result is measured against the source, which it must not be slower than.
     """
 

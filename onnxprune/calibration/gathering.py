@@ -18,7 +18,7 @@ from onnxprune.calibration.statistics import (
     Statistic,
     ZeroShare,
 )
-from onnxprune.calibration.task import Measure, Task
+from onnxprune.calibration.task import Found, Measure, Task
 from onnxprune.coupling import Coupling
 from onnxprune.errors import InputError
 from onnxprune.execution import Refusal
@@ -64,15 +64,19 @@ def gather(
     whole = whole_batches(coupling, samples)
     task = Task(coupling, readings(coupling), whole, threads, seed)
     looks: dict[Statistic, Look] = {}
+    for kinds, measure in ways.items():
+        own = frozenset(statistic for statistic in asked if isinstance(statistic, kinds))
+        if own:
+            looks.update(_measured(measure, task, own))
+    layers = {group: tuple(reading.layers for reading in own) for group, own in task.readings.items()}
+    return Evidence(looks, layers, whole.count, whole.description)
+
+
+def _measured(measure: Measure, task: Task, wanted: frozenset[Statistic]) -> Found:
     try:
-        for kinds, measure in ways.items():
-            own = frozenset(statistic for statistic in asked if isinstance(statistic, kinds))
-            if own:
-                looks.update(measure(task, own))
+        return measure(task, wanted)
     except Refusal as exc:
         raise InputError(
             f"The model does not run on the samples: {exc}.",
             hint="Check that --data and --preprocess give each input its shape and type.",
         ) from exc
-    layers = {group: tuple(reading.layers for reading in own) for group, own in task.readings.items()}
-    return Evidence(looks, layers, whole.count, whole.description)

@@ -68,7 +68,7 @@ def _on_outputs(outputs: Outputs, batch: Batch, rng: np.random.Generator) -> Any
             total = total + (output.float() * torch.from_numpy(signs)).sum()
     if not total.requires_grad:
         raise UsageError(
-            "The criterion differentiates the outputs, and none of them is a number that depends on a channel.",
+            "The criterion differentiates the outputs, and none of them changes smoothly with a channel.",
             hint="Take one that looks at activations: wanda, variance, entropy, ...",
         )
     return total

@@ -54,6 +54,7 @@ class Probes:
         self._proto = proto
         self._made: dict[tuple[str, str], str] = {}
         self._taken = {name for node in proto.graph.node for name in (*node.input, *node.output)}
+        self._taken |= {value.name for value in proto.graph.input}
         self._opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
         self.outputs: list[str] = []
 

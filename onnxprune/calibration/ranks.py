@@ -57,6 +57,5 @@ def ranks(values: Array, carrier: Carrier) -> Array:
     rows = sizes[0] if len(sizes) > 1 else 1
     matrices = maps.reshape(*lead, rows, prod(sizes) // rows)
     if 1 in matrices.shape[-2:]:
-        return matrices.any(axis=(-2, -1)).astype(np.float32)
-    found: Array = np.linalg.matrix_rank(matrices)
-    return found.astype(np.float32)
+        return np.asarray(matrices.any(axis=(-2, -1)), np.float32)
+    return np.asarray(np.linalg.matrix_rank(matrices), np.float32)

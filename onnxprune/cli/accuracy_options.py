@@ -59,7 +59,7 @@ class AccuracyOptions:
             ACCURACY,
             "--cache",
             metavar="FOLDER|off",
-            help="Where --max-drop keeps what it measures of single layers; by default the user's cache "
-            "folder.",
+            help="Where --max-drop and --latency keep what they measure of single layers; by default the "
+            "user's cache folder.",
         ),
     ] = None

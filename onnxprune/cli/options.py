@@ -102,9 +102,10 @@ class CriterionOptions:
             "--criterion",
             metavar="NAME",
             help="From the weights: l1 (default without --data), l2, linf, bn_scale, lamp, geometric_median, "
-            "cosine, random. With --data: obs (default then), entropy, apoz, mean, variance, rank, wanda, correlation; through torch self_fisher, "
-            "jacobian and, on labels, taylor, fisher. Or a function of your own as package.module:function. "
-            "A number may follow, as in entropy:0.3, which removes what is below.",
+            "cosine, random. With --data: obs (default then), entropy, apoz, mean, variance, rank, wanda, "
+            "correlation; through torch self_fisher, jacobian and, on labels, taylor, fisher. Or a function "
+            "of your own as package.module:function. A number may follow, as in entropy:0.3, which removes "
+            "what is below.",
         ),
     ] = None
     then: Annotated[
@@ -157,8 +158,8 @@ class ScopeOptions:
             WHERE,
             "--scope",
             metavar="WHERE",
-            help="Rank channels within each layer (local, default), over the whole model (global, default for "
-            "a budget by obs), or over layers of the same structure (isomorphic).",
+            help="Rank channels within each layer (local, default), over the whole model (global, default "
+            "for a budget by obs), or over layers of the same structure (isomorphic).",
         ),
     ] = None
     include: Annotated[

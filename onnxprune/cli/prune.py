@@ -121,7 +121,13 @@ def _hint(report: Report, output: OutputOptions) -> str:
         return "the same command without --dry-run writes the model"
     if report.cleaned:
         return ""
+    if report.accuracy:
+        return "where this lost too much, prune less (--ratio, --max-drop, --exclude) or fine-tune the result"
+    method = report.repair.get("method", "none")
+    done = (
+        "no weight was retrained" if method == "none" else f"weights were repaired ({method}), not retrained"
+    )
     return (
-        "measure the accuracy before use: no weight was retrained. Where it lost too much, prune less "
+        f"measure the accuracy before use: {done}. Where it lost too much, prune less "
         "(--ratio, --exclude) or fine-tune the result"
     )

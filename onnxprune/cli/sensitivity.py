@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -131,7 +131,7 @@ def sensitivity(
         _check(model, files)
         chosen = settings(
             TargetOptions(ratio="0.5"),
-            criterion,
+            criterion if criterion.criterion else replace(criterion, criterion="l1"),
             ScopeOptions(
                 include=own.include, exclude=own.exclude, granularity=own.granularity, seed=own.seed
             ),

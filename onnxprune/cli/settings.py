@@ -71,17 +71,24 @@ def settings(
         metric=accuracy.metric,
         output_name=accuracy.output_name,
         holdout=accuracy.holdout,
-        cache=None if accuracy.max_drop is None else cache_folder(accuracy.cache),
+        cache=_cache(target, accuracy),
     )
 
 
-def cache_folder(given: str | None) -> Path | None:
+def _cache(target: TargetOptions, accuracy: AccuracyOptions) -> Path | None:
+    """Where the figures of layers are kept that the target needs, if it needs any."""
+    if target.latency is not None or target.speedup is not None:
+        return cache_folder(accuracy.cache, "latency")
+    return None if accuracy.max_drop is None else cache_folder(accuracy.cache)
+
+
+def cache_folder(given: str | None, kind: str = "sensitivity") -> Path | None:
     """Where figures of layers are kept: in the folder given, in the user's own, or nowhere (``off``)."""
     from onnxprune.sensitivity.cache import default_folder
 
     if given == "off":
         return None
-    return default_folder() if given is None else Path(given)
+    return default_folder(kind) if given is None else Path(given)
 
 
 def import_from_here() -> None:

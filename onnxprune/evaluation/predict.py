@@ -69,7 +69,7 @@ class Feeding:
 
     def __init__(self, model: Model) -> None:
         self._inputs = [value for value in model.proto.graph.input if value.name not in model.constants]
-        fixed = {_first_size(value) for value in self._inputs}
+        fixed = {size for value in self._inputs if (size := _first_size(value))}
         self._size = fixed.pop() if len(fixed) == 1 else 0
 
     def parts(self, feed: Mapping[str, Array]) -> list[Part]:

@@ -88,7 +88,8 @@ def open_field(structure: Structure, scores: Mapping[str, Floats], options: Plan
     ]
     _check_scores(structure, scores, selection)
     groups = [structure.groups[position] for position in movable]
-    prices = savings(structure, movable, options) if options.priced and chosen.across_groups else np.ones(len(movable))
+    weighed = options.priced and chosen.across_groups
+    prices = savings(structure, movable, options) if weighed else np.ones(len(movable))
     return Field(
         structure=structure,
         selection=selection,

@@ -6,15 +6,17 @@ knapsack: a unit's value is its importance, its weight the time that it adds. Tw
 - HALP looks the time of a layer up for the present width of the layer before it. Here every step is priced
   on the whole model, with the widths of all groups as they are at that step.
 - HALP adds importance up. A sum trades a narrow group whose units are dear for a wide one whose units are
-  cheap, down to the floor: a residual stream ends as a bottleneck. Signals pass one group after the other, so
-  what counts here is the product of the shares of importance that the groups keep, its logarithm being the
-  value. ``docs/latency.md`` compares the two. Only losses on one scale are added up.
+  cheap, down to the floor: a residual stream ends as a bottleneck. Signals pass one layer after the other, so
+  what counts here is the logarithm of the share of importance that a group keeps. Its weight, the root of
+  units times layers, lies between counting every layer once (a product of shares) and every unit once
+  (HALP's sum); ``docs/latency.md`` has the comparison. Losses on one scale are added up as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -31,6 +33,9 @@ SWAPPED = 24
 
 MOST_CHOICES = 48
 """Longer lists of counts are thinned to so many."""
+
+EVEN = 101
+"""Shares at which all groups are cut alike, as another start."""
 
 EXCHANGES = 300
 """At most; each of them gains importance, so they end by themselves."""
@@ -69,32 +74,33 @@ class Items:
     _table: Indices = field(init=False, repr=False)
 
 
-def items(
-    choices: Sequence[Indices], scores: Sequence[Floats], cost: Cost, *, additive: bool = False
-) -> Items:
-    """Choices with their values; long lists of choices are thinned.
+def items(choices: Sequence[Indices], scores: Sequence[Floats], weights: Floats, cost: Cost) -> Items:
+    """Choices valued by the share of importance that they keep; long lists of choices are thinned.
 
     Args:
         choices: for each group the counts that it may have, ascending.
         scores: (units,) of each group, higher = more important; below 0 counts as 0.
+        weights: (groups,) what groups weigh against each other.
         cost: of whole plans.
-        additive: whether scores are losses on one scale, so that they add up.
     """
     few = tuple(thinned(own) for own in choices)
-    value = _not_lost if additive else _log_share
-    return Items(few, tuple(value(own)[n - 1] for own, n in zip(scores, few, strict=True)), cost)
+    shares = [kept_share(own)[counts - 1] for own, counts in zip(scores, few, strict=True)]
+    values = tuple(weight * np.log(share) for weight, share in zip(weights.tolist(), shares, strict=True))
+    return Items(few, values, cost)
 
 
-def _log_share(scores: Floats) -> Floats:
-    logarithm: Floats = np.log(kept_share(scores))
-    return logarithm
+def loss_items(choices: Sequence[Indices], losses: Sequence[Floats], cost: Cost) -> Items:
+    """Choices valued by what they do not lose.
 
-
-def _not_lost(scores: Floats) -> Floats:
-    """Minus the loss of all units but the best 1, 2, ..., (units,)."""
-    best = np.sort(scores)[::-1]
-    missing: Floats = best.cumsum() - best.sum()
-    return missing
+    Args:
+        choices: for each group the counts that it may have, ascending.
+        losses: (units,) of each group, on one scale for all of them.
+        cost: of whole plans.
+    """
+    few = tuple(thinned(own) for own in choices)
+    best = [np.sort(own)[::-1] for own in losses]
+    values = tuple((own.cumsum() - own.sum())[n - 1] for own, n in zip(best, few, strict=True))
+    return Items(few, values, cost)
 
 
 def kept_share(scores: Floats) -> Floats:
@@ -111,7 +117,8 @@ class Knapsack:
 
     Walks from the whole model to the smallest plan, each time taking the step that loses the least
     importance for what it saves. A budget picks the first plan on that path that holds it; room that
-    is left, and exchanges between two groups, are then used as far as they gain.
+    is left, and exchanges between two groups, are then used as far as they gain. The same is tried from
+    the plan that cuts all groups alike, and the better result counts.
     """
 
     def __init__(self, given: Items) -> None:
@@ -128,10 +135,30 @@ class Knapsack:
 
     def counts(self, budget: float) -> Indices:
         """Counts (groups,) of much importance whose cost is at most the budget, or the cheapest plan."""
-        within = [place for place, cost in enumerate(self._costs) if cost <= budget]
-        if not within:
+        starts = [
+            plans[int(np.argmax(costs <= budget))]
+            for plans, costs in ((np.array(self._path), np.array(self._costs)), self._even)
+            if (costs <= budget).any()
+        ]
+        if not starts:
             return self._items.counts(self._path[int(np.argmin(self._costs))])
-        return self._items.counts(self._improved(self._path[within[0]].copy(), budget))
+        return self._items.counts(max((self._improved(at, budget) for at in starts), key=self._value))
+
+    @cached_property
+    def _even(self) -> tuple[Indices, Floats]:
+        """Plans in which all groups keep about the same share, from the whole model down, and their costs.
+
+        Where several groups make up one axis, no step of a single one may save a block; these plans
+        start beyond that.
+        """
+        choices = self._items.choices
+        shares = np.linspace(1.0, 0.0, EVEN)
+        at = [np.maximum(np.searchsorted(own, shares * own[-1], side="right") - 1, 0) for own in choices]
+        plans = np.array(at, dtype=np.int64).reshape(len(choices), EVEN).T
+        return plans, self._items.cost(self._items.counts(plans))
+
+    def _value(self, at: Indices) -> float:
+        return float(sum(own[place] for own, place in zip(self._items.values, at, strict=True)))
 
     def _step(self) -> None:
         at = self._path[-1]

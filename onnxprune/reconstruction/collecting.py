@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from onnxprune.calibration import memory
 from onnxprune.calibration.samples import Samples
+from onnxprune.coupling.coupling import Coupling
 from onnxprune.coupling.groups import Indices
 from onnxprune.model.constants import Array
 from onnxprune.reconstruction.columns import Columns
@@ -28,19 +30,28 @@ HELD = 4
 """One batch in so many is held back."""
 
 
-def batch_size(samples: Samples, fixed: int | None = None) -> int:
-    """Samples a batch: enough batches to hold some back, whatever the number of samples.
+def in_batches(coupling: Coupling, samples: Samples) -> tuple[Samples, int]:
+    """The samples to use, and how many at a time: enough batches to hold some back, where that is free.
 
-    Args:
-        samples: to be split.
-        fixed: the batch that the model is bound to, if it is.
+    Samples that do not fill a batch of fixed size are left out.
+
+    Raises:
+        UsageError: the model takes a fixed number of samples at a time, and there are fewer.
     """
-    return fixed or max(1, min(BATCH, samples.count // HELD))
+    if memory.fixed_batch(coupling):
+        size = memory.batch_size(coupling, samples)
+        return memory.whole_batches(coupling, samples), size
+    return samples, max(1, min(BATCH, samples.count // HELD))
 
 
-def held_back(batches: int) -> list[bool]:
-    """Which batches are held back: every fourth one."""
-    return [i % HELD == HELD - 1 for i in range(batches)]
+def rows_to_fit_by(batch: int, batches: int, rows: int) -> int:
+    """How many of a batch's rows, from the first on, to fit by; the others are held back.
+
+    Every fourth batch is held back; of fewer than four, the last quarter of the rows of each.
+    """
+    if batches < HELD:
+        return rows * (HELD - 1) // HELD
+    return 0 if batch % HELD == HELD - 1 else rows
 
 
 class Picker:
@@ -73,7 +84,11 @@ class Picker:
 
 
 def collect(
-    columns: Columns, picker: Picker, inputs: Sequence[Array], targets: Iterator[Array] | Sequence[Array]
+    columns: Columns,
+    picker: Picker,
+    inputs: Sequence[Array],
+    targets: Iterator[Array] | Sequence[Array],
+    old: tuple[Array, Array] | None = None,
 ) -> tuple[Moments | Rows, Moments | Rows]:
     """What a fit needs of the rows to fit by, and of those held back.
 
@@ -82,19 +97,28 @@ def collect(
         picker: chooses rows.
         inputs: what the layer reads, one array a batch.
         targets: what it should give, one array a batch.
+        old: the packed weight and the bias (groups, channels) that the layer has; None where nothing is
+            to be fitted.
     """
     own, held = _empty(columns, picker), _empty(columns, picker)
-    for values, wanted, back in zip(inputs, targets, held_back(len(inputs)), strict=True):
+    for batch, (values, wanted) in enumerate(zip(inputs, targets, strict=True)):
         chosen = picker.rows(columns.positions(wanted))
-        into = held if back else own
-        into.add(
-            np.asarray(columns.rows(values, chosen, wanted.shape), dtype=np.float32),
-            np.asarray(columns.targets(wanted, chosen), dtype=np.float32),
-        )
+        first = rows_to_fit_by(batch, len(inputs), len(chosen))
+        for into, some in ((own, chosen[:first]), (held, chosen[first:])):
+            if len(some):
+                rows = np.asarray(columns.rows(values, some, wanted.shape), dtype=np.float32)
+                goal = np.asarray(columns.targets(wanted, some), dtype=np.float32)
+                into.add(rows, goal, goal if old is None else _lacking(rows, goal, *old))
     return own, held
 
 
 def _empty(columns: Columns, picker: Picker) -> Moments | Rows:
-    if picker.dual and columns.groups == 1:
+    if picker.dual:
         return Rows()
     return Moments(picker.width, columns.channels // columns.groups, columns.groups)
+
+
+def _lacking(rows: Array, goal: Array, weight: Array, bias: Array) -> Array:
+    """The targets less what the layer gives as it is, (groups, rows, channels)."""
+    lacking: Array = goal - rows @ weight.astype(np.float32) - bias[:, None].astype(np.float32)
+    return lacking

@@ -200,6 +200,11 @@ class _Conv:
 class _ConvTranspose(_Conv):
     """A transposed convolution: a plain one, the kernel mirrored, over an input with gaps."""
 
+    def __init__(self, node: NodeProto, shape: Shape) -> None:
+        super().__init__(node, shape)
+        self._sized = any(a.name == "output_shape" for a in node.attribute)
+        self._extra = _integers(node, "output_padding", [0] * len(self._kernel))
+
     def _out(self, shape: Shape) -> int:
         return shape[1] * self.groups
 
@@ -223,11 +228,11 @@ class _ConvTranspose(_Conv):
         return spread[(slice(None), slice(None), *(slice(b, None) for b in start))]
 
     def _starts(self, full: list[int], results: Shape, rank: int) -> list[int]:
-        """How much of the full result is cut off in front."""
-        if self._auto in (b"SAME_UPPER", b"SAME_LOWER"):
-            over = [max(0, f - r) for f, r in zip(full, results, strict=True)]
+        """How much of the full result is cut off in front; split evenly where only the sizes are given."""
+        if self._auto in (b"SAME_UPPER", b"SAME_LOWER") or self._sized:
+            over = [max(0, f + p - r) for f, p, r in zip(full, self._extra, results, strict=True)]
             return [n // 2 if self._auto == b"SAME_UPPER" else n - n // 2 for n in over]
-        return self._pads[:rank]
+        return [0] * rank if self._auto == b"VALID" else self._pads[:rank]
 
     def pack(self, weight: Array) -> Array:
         mirrored = np.flip(weight, axis=tuple(range(2, weight.ndim)))

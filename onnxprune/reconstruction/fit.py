@@ -8,6 +8,7 @@ has not seen, and no fit is applied that does worse there than what it would rep
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -24,6 +25,11 @@ NEGLIGIBLE = 1e-9
 GAIN = 0.999
 """What a fit has to bring the error on held-back samples down to, at most, to be applied."""
 
+FITTED = "fitted"
+SHIFTED = "constant term"
+KEPT = "kept"
+"""What was done to a layer: weights and constant term fitted, the constant term only, or nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -33,8 +39,8 @@ class Fit:
         weight: (groups, columns, channels).
         bias: (groups, channels).
         before: error on held-back rows with the old weights, as a share of the targets' variance.
-        after: the same with the new ones.
-        choice: ``fitted``, ``constant term`` or ``kept``.
+        after: the same with the new ones, as they were fitted without the rows held back.
+        choice: ``FITTED``, ``SHIFTED`` or ``KEPT``.
     """
 
     weight: Floats
@@ -44,55 +50,59 @@ class Fit:
     choice: str
 
 
-def fit(own: Moments | Rows, held: Moments | Rows, weight: Floats, bias: Floats, *, centred: bool) -> Fit:
+def fit(
+    own: Moments | Rows,
+    held: Moments | Rows,
+    weight: Floats,
+    bias: Floats,
+    *,
+    centred: bool,
+    prices: Floats | None = None,
+) -> Fit:
     """Fit a layer, or keep it as it is.
 
     Args:
-        own: rows to fit by.
+        own: rows to fit by, with what the outputs lack with the old weights.
         held: rows to choose by.
         weight: old weights, (groups, columns, channels).
         bias: old constant terms, (groups, channels).
         centred: whether a constant term is fitted beside.
+        prices: what an error of each output counts in what is chosen, (groups, channels); 1 by default.
     """
-    scale = float(np.sum(held.variance())) or 1.0
+    as_it_is = np.zeros_like(weight), np.zeros_like(bias)
+    if not (own.rows and held.rows):
+        return Fit(weight, bias, 0.0, 0.0, KEPT)
+    counts = np.ones_like(bias) if prices is None else prices
+    scale = float(np.sum(counts * held.variance())) or 1.0
 
-    def loss(found: tuple[Floats, Floats]) -> float:
-        return float(np.sum(held.error(*found))) / scale
+    def loss(change: tuple[Floats, Floats]) -> float:
+        total = float(np.sum(counts * held.error(*change))) / scale
+        return total if np.isfinite(total) else inf
 
-    before = loss((weight, bias))
-    kept = Fit(weight, bias, before, before, "kept")
+    before = loss(as_it_is)
+    kept = Fit(weight, bias, before, before, KEPT)
     if before <= NEGLIGIBLE or not np.isfinite(before):
         return kept
     every = own + held  # type: ignore[operator]  # both are of one kind
-    trials: dict[float, float] = {}
-    for damping in DAMPINGS:
-        trials[damping] = loss(_ridge(own, weight, bias, damping, centred))
+    trials = {damping: loss(_ridge(own, damping, bias, centred)) for damping in DAMPINGS}
     best = min(trials, key=lambda damping: trials[damping])
-    shifted = loss((weight, own.constant(weight))) if centred else before
+    shifted = loss((as_it_is[0], own.constant(as_it_is[0]))) if centred else before
     if min(trials[best], shifted) > GAIN * before:
         return kept
     if shifted <= trials[best]:
-        return Fit(weight, every.constant(weight), before, shifted, "constant term")
-    return Fit(*_ridge(every, weight, bias, best, centred), before, trials[best], "fitted")
+        return Fit(weight, bias + every.constant(as_it_is[0]), before, shifted, SHIFTED)
+    change, shift = _ridge(every, best, bias, centred)
+    return Fit(weight + change, bias + shift, before, trials[best], FITTED)
 
 
-def _ridge(
-    own: Moments | Rows, weight: Floats, bias: Floats, damping: float, centred: bool
-) -> tuple[Floats, Floats]:
+def _ridge(own: Moments | Rows, damping: float, bias: Floats, centred: bool) -> tuple[Floats, Floats]:
+    """Changes of weight and bias."""
     if isinstance(own, Rows):
-        found = own.ridge(weight, damping, centred=centred)
+        change = own.ridge(damping, centred=centred)
     else:
         xx, xy = own.covariance(centred=centred)
-        found = weight + np.linalg.solve(
-            damped(xx, damping), xy - xx @ weight - (0 if centred else _shift(own, bias))
-        )
-    return found, own.constant(found) if centred else bias
-
-
-def _shift(own: Moments, bias: Floats) -> Floats:
-    """What a constant term that stays takes off the products of inputs and targets."""
-    shift: Floats = own.x[:, :, None] * bias[:, None, :] / max(1, own.rows)
-    return shift
+        change = np.asarray(np.linalg.solve(damped(xx, damping), xy), dtype=np.float64)
+    return change, own.constant(change) if centred else np.zeros_like(bias)
 
 
 def damped(xx: Floats, damping: float) -> Floats:

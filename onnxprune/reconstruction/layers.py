@@ -91,6 +91,10 @@ def find_layers(model: Model) -> tuple[list[LinearLayer], list[Left]]:
     return found, left
 
 
+_FORMS = frozenset({"Cast", "DequantizeLinear", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+"""Operators that leave a constant what it is, in another form."""
+
+
 class _Finder:
     def __init__(self, model: Model) -> None:
         self.constants = model.constants
@@ -99,6 +103,7 @@ class _Finder:
         for node in nodes:
             for name in dict.fromkeys(reads(node)):
                 self.readers.setdefault(name, []).append(node)
+        self.makers = {name: node for node in nodes for name in node.output}
         self.uses = Counter(name for node in nodes for name in reads(node))
         self.outputs = {value.name for value in model.proto.graph.output}
 
@@ -110,12 +115,19 @@ class _Finder:
             return "its weight stands on the left"
         weight = self.constants.get(node.input[1])
         if weight is None:
-            return None if node.op_type == "MatMul" else "its weight is computed in the graph"
+            product = node.op_type == "MatMul" and not self._is_moved_constant(node.input[1])
+            return None if product else "its weight is computed in the graph"
         if not weight.is_float:
             return "its weight is quantised"
         if self.uses[weight.name] > 1:
             return "its weight is shared with another layer"
         return COLUMNS[node.op_type].obstacle(node, weight.shape)
+
+    def _is_moved_constant(self, name: str) -> bool:
+        """Whether a value is a constant in another form or type, not an activation."""
+        while (maker := self.makers.get(name)) is not None and maker.op_type in _FORMS:
+            name = maker.input[0]
+        return name in self.constants
 
     def layer(self, node: NodeProto) -> LinearLayer:
         columns = COLUMNS[node.op_type](node, self.constants[node.input[1]].shape)

@@ -1,4 +1,4 @@
-"""Second moments of what a layer reads and of what it should give: all that least squares needs."""
+"""Second moments of what a layer reads and of what its outputs lack: all that least squares needs."""
 
 from __future__ import annotations
 
@@ -18,16 +18,21 @@ SINGLE = 2500
 class Moments:
     """Sums over rows, of ``groups`` independent products.
 
+    What is fitted is a change of the weights, to what the outputs lack: numbers that are small where
+    there is little to mend, so that nothing is lost to rounding.
+
     Attributes:
         columns: a group.
         channels: outputs a group.
         groups: independent products.
         rows: how many were added.
         x: (groups, columns) sum of the inputs.
-        y: (groups, channels) sum of the targets.
+        y: (groups, channels) sum of what is lacking.
         xx: (groups, columns, columns) sum of the products of inputs.
-        xy: (groups, columns, channels) sum of the products of inputs and targets.
-        yy: (groups, channels) sum of the squared targets.
+        xy: (groups, columns, channels) sum of the products of inputs and what is lacking.
+        yy: (groups, channels) sum of the squares of what is lacking.
+        t: (groups, channels) sum of the targets.
+        tt: (groups, channels) sum of the squared targets.
     """
 
     columns: int
@@ -39,6 +44,8 @@ class Moments:
     xx: Floats = field(init=False)
     xy: Floats = field(init=False)
     yy: Floats = field(init=False)
+    t: Floats = field(init=False)
+    tt: Floats = field(init=False)
 
     def __post_init__(self) -> None:
         own: npt.DTypeLike = np.float32 if self.columns > SINGLE else np.float64
@@ -47,16 +54,26 @@ class Moments:
         self.xx = np.zeros((self.groups, self.columns, self.columns), dtype=own)
         self.xy = np.zeros((self.groups, self.columns, self.channels))
         self.yy = np.zeros((self.groups, self.channels))
+        self.t = np.zeros((self.groups, self.channels))
+        self.tt = np.zeros((self.groups, self.channels))
 
-    def add(self, inputs: Array, targets: Array) -> None:
-        """Add rows: (groups, rows, columns) and (groups, rows, channels), in single precision."""
+    def add(self, inputs: Array, targets: Array, lacking: Array) -> None:
+        """Add rows, in single precision.
+
+        Args:
+            inputs: (groups, rows, columns).
+            targets: (groups, rows, channels).
+            lacking: of the same shape, the targets less what the layer gives as it is.
+        """
         transposed = inputs.transpose(0, 2, 1)
         self.rows += inputs.shape[1]
         self.x += inputs.sum(axis=1, dtype=np.float64)
-        self.y += targets.sum(axis=1, dtype=np.float64)
+        self.y += lacking.sum(axis=1, dtype=np.float64)
+        self.t += targets.sum(axis=1, dtype=np.float64)
         self.xx += transposed @ inputs
-        self.xy += transposed @ targets
-        self.yy += np.einsum("gro,gro->go", targets, targets, dtype=np.float64)
+        self.xy += transposed @ lacking
+        self.yy += np.einsum("gro,gro->go", lacking, lacking, dtype=np.float64)
+        self.tt += np.einsum("gro,gro->go", targets, targets, dtype=np.float64)
 
     def __add__(self, other: Moments) -> Moments:
         total = Moments(1, 1)
@@ -69,7 +86,7 @@ class Moments:
         return total
 
     def covariance(self, *, centred: bool) -> tuple[Floats, Floats]:
-        """Mean products of inputs (groups, columns, columns), and of inputs and targets.
+        """Mean products of inputs (groups, columns, columns), and of inputs and what is lacking.
 
         Args:
             centred: about the means, as where a constant term is fitted beside.
@@ -83,12 +100,12 @@ class Moments:
         return xx, xy
 
     def constant(self, weight: Floats) -> Floats:
-        """The constant term that fits best beside a weight, (groups, channels)."""
+        """The change of the constant term that fits best beside one of the weight, (groups, channels)."""
         term: Floats = (self.y - np.einsum("gk,gko->go", self.x, weight)) / max(1, self.rows)
         return term
 
     def error(self, weight: Floats, bias: Floats) -> Floats:
-        """Mean squared error of each output, (groups, channels)."""
+        """Mean squared error of each output after changes of weight and bias, (groups, channels)."""
         n = max(1, self.rows)
         product = np.einsum("gko,gko->go", weight, self.xx @ weight - 2.0 * self.xy)
         shift = bias * (n * bias - 2.0 * self.y + 2.0 * np.einsum("gk,gko->go", self.x, weight))
@@ -98,5 +115,5 @@ class Moments:
     def variance(self) -> Floats:
         """Variance of each target, (groups, channels)."""
         n = max(1, self.rows)
-        own: Floats = np.maximum(self.yy / n - (self.y / n) ** 2, 0.0)
+        own: Floats = np.maximum(self.tt / n - (self.t / n) ** 2, 0.0)
         return own

@@ -6,7 +6,9 @@ in files that are mapped into it; everything else is forgotten.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +27,7 @@ from onnxprune.model.detach import is_constant
 from onnxprune.model.model import Model
 
 MEMORY = 1 << 30
-"""Bytes of activations kept in memory; what comes on top is kept in a temporary folder."""
+"""Bytes of activations that are kept in memory; what comes on top is kept in a temporary folder."""
 
 Stored = list[Array]
 """A value on all samples: one array a batch."""
@@ -40,6 +42,7 @@ class Stages:
         batch: samples at a time.
         wanted: values that will be fetched, each as often as it is named.
         threads: of ONNX Runtime; None leaves the choice to it.
+        memory: bytes of activations to keep in memory; the others go to a temporary folder.
 
     Raises:
         Refusal: from ``fetch``, where ONNX Runtime does not run a piece.
@@ -53,19 +56,22 @@ class Stages:
         batch: int,
         wanted: Iterable[str] = (),
         threads: int | None = None,
+        memory: int = MEMORY,
     ) -> None:
         self.model = model
         self._wanted = Counter(wanted)
         self.constants: dict[str, Constant] = dict(model.constants)
         self._threads = threads
-        self._nodes = [n for n in model.proto.graph.node if not is_constant(n)]
+        graph = model.proto.graph
+        self._stored = {t.name: t for t in graph.initializer if t.name not in self.constants}
+        self._nodes = [n for n in graph.node if not (is_constant(n) and n.output[0] in self.constants)]
         self._makers = {name: i for i, node in enumerate(self._nodes) for name in node.output if name}
         self._readers: dict[str, set[int]] = defaultdict(set)
         for i, node in enumerate(self._nodes):
             for name in reads(node):
                 self._readers[name].add(i)
         self._done: set[int] = set()
-        self._cellar = _Cellar()
+        self._cellar = _Cellar(memory)
         self._held: dict[str, Stored] = {}
         for part in samples.batches(batch):
             for name, values in part.feed.items():
@@ -136,9 +142,10 @@ class Stages:
         self, nodes: Sequence[NodeProto], sources: Sequence[str], results: Sequence[str]
     ) -> ort.InferenceSession:
         graph = GraphProto(name="piece", node=nodes)
-        for name in dict.fromkeys(n for node in nodes for n in reads(node) if n in self.constants):
-            constant = self.constants[name]
-            tensor = TensorProto(name=name, dims=constant.shape, data_type=constant.data_type)
+        read = dict.fromkeys(name for node in nodes for name in reads(node))
+        graph.initializer.extend(self._stored[name] for name in read if name in self._stored)
+        for constant in (self.constants[name] for name in read if name in self.constants):
+            tensor = TensorProto(name=constant.name, dims=constant.shape, data_type=constant.data_type)
             fill(tensor, constant)
             graph.initializer.append(tensor)
         graph.input.extend(_declare(name, self._held[name]) for name in sources)
@@ -159,6 +166,9 @@ class Stages:
 
 def _declare(name: str, stored: Stored) -> onnx.ValueInfoProto:
     first = stored[0]
+    if isinstance(first, list):  # a sequence; an empty one does not tell its type
+        kind = helper.np_dtype_to_tensor_dtype(first[0].dtype) if first else TensorProto.FLOAT
+        return helper.make_tensor_sequence_value_info(name, kind, None)
     dims = [f"{name}.{axis}" for axis in range(first.ndim)]
     return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(first.dtype), dims)
 
@@ -166,20 +176,23 @@ def _declare(name: str, stored: Stored) -> onnx.ValueInfoProto:
 class _Cellar:
     """Keeps arrays in memory up to a bound and maps files for the rest; the files go with it."""
 
-    def __init__(self, limit: int = MEMORY) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._used = 0
         self._number = 0
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._files: dict[int, Path] = {}
 
     def keep(self, values: Array) -> Array:
+        if not isinstance(values, np.ndarray):
+            return values  # a sequence of arrays
         if self._used + values.nbytes <= self._limit or values.nbytes < 1 << 16:
             self._used += values.nbytes
             return values
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="onnxprune-", ignore_cleanup_errors=True)
-        path = Path(self._folder.name) / f"{self._number}.npy"
+            self._folder = Path(tempfile.mkdtemp(prefix="onnxprune-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = self._folder / f"{self._number}.npy"
         self._number += 1
         np.save(path, values)
         mapped: Array = np.load(path, mmap_mode="r")
@@ -189,7 +202,7 @@ class _Cellar:
     def drop(self, stored: Stored) -> None:
         for values in stored:
             path = self._files.pop(id(values), None)
-            if path is None:
+            if path is None and isinstance(values, np.ndarray):
                 self._used -= values.nbytes
-            else:
+            elif path is not None:
                 path.unlink()  # the mapping stays valid as long as somebody holds it

@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from onnxprune.repair.clean import clean_up
+from onnxprune.repair.method import Repaired, RepairOptions
+from onnxprune.repair.methods import METHODS, repair_cut
 
-__all__ = ["clean_up"]
+__all__ = ["METHODS", "RepairOptions", "Repaired", "clean_up", "repair_cut"]

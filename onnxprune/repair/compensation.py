@@ -16,7 +16,7 @@ from onnxprune.coupling import Coupling, Group
 from onnxprune.coupling.groups import Indices
 from onnxprune.model.naming import listed
 from onnxprune.repair.expected import ExpectedMoments
-from onnxprune.repair.folding import Folding, reader_of
+from onnxprune.repair.folding import Folding
 from onnxprune.repair.measured import MeasuredMoments
 from onnxprune.repair.method import Repaired, RepairOptions
 from onnxprune.repair.moments import Moments, StandIns, constants, regressions
@@ -77,7 +77,7 @@ def _compensate(coupling: Coupling, kept: Mapping[str, Indices], known: Known, f
             found = None if moments is None else fit(moments, kept[group.name])
             for node in reading.nodes:
                 name = coupling.engine.sites[node][0].name
-                reason = _folded(coupling, folding, group, node, found)
+                reason = _folded(folding, group, node, found)
                 if reason:
                     left.setdefault(reason, []).append(name)
                 elif found is not None:
@@ -87,9 +87,9 @@ def _compensate(coupling: Coupling, kept: Mapping[str, Indices], known: Known, f
     return Repaired(folding.cut(kept), tuple(rows), notes=tuple(notes))
 
 
-def _folded(coupling: Coupling, folding: Folding, group: Group, node: int, found: StandIns | None) -> str:
+def _folded(folding: Folding, group: Group, node: int, found: StandIns | None) -> str:
     """Folds stand-ins into one reader; gives the reason where that is not possible."""
     if found is None:
         return UNKNOWN
-    reader = reader_of(group, coupling.engine, node)
+    reader = folding.reader(group, node)
     return reader if isinstance(reader, str) else folding.fold(reader, found)

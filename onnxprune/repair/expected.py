@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -184,6 +185,33 @@ def _added(walk: ExpectedMoments, node: NodeProto) -> Units:
     }
 
 
+def _padded(walk: ExpectedMoments, node: NodeProto) -> Units:
+    """Behind zeros around a value: channels that are nothing but zeros have the mean and deviation 0."""
+    value = walk.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1)
+    known = walk.known(node.input[0])
+    if value is None or value.any() or any(a.name == "value" and a.f for a in node.attribute):
+        return NOTHING
+    found = dict(known)
+    relative = all(own.relative for own in known.values())
+    groups = walk.coupling.structure.groups
+    for axis in walk.coupling.engine.axes.get(node.output[0], ()) if known else ():
+        for place, units in walk.coupling.units.rows(axis).items():
+            name, size = groups[place].name, groups[place].size
+            mean = np.full(size, np.nan)
+            mean[units[units >= 0]] = 0.0
+            nothing = Moments(mean, np.zeros((size, size)), relative)
+            found[name] = _filled(found[name], nothing) if name in found else nothing
+    return found
+
+
+def _filled(own: Moments, other: Moments) -> Moments:
+    """What is known of units, and of those of which nothing is known what another says."""
+    unknown = np.isnan(own.mean) & np.isfinite(other.mean)
+    covariance = own.covariance.copy()
+    covariance[unknown] = covariance[:, unknown] = 0.0
+    return replace(own, mean=np.where(unknown, 0.0, own.mean), covariance=covariance)
+
+
 def _joined(walk: ExpectedMoments, node: NodeProto) -> Units:
     """Behind a concatenation; what is known of a group twice is not known."""
     parts = [walk.known(name) for name in node.input]
@@ -204,6 +232,7 @@ RULES: Mapping[str, Callable[[ExpectedMoments, NodeProto], Units]] = MappingProx
         "BatchNormalization": _normalized,
         "Add": _added,
         "Concat": _joined,
+        "Pad": _padded,
         **dict.fromkeys(_LAYERS.split(), _linear),
         **dict.fromkeys(_CARRYING.split(), _carried),
         **dict.fromkeys(_FUNCTIONS.split(), _elementwise),

@@ -12,6 +12,7 @@ from onnx import NodeProto, helper
 from onnxprune.coupling.engine import Engine
 from onnxprune.coupling.groups import Group, Role, Slice
 from onnxprune.model.constants import Array, Constant, Constants
+from onnxprune.surgery.apply import INITIALIZERS_ALONE
 
 UNPADDED = ("Gemm", "MatMul")
 """Readers in which every output sees the whole input."""
@@ -78,9 +79,9 @@ def bias_change(reader: Reader, level: Array, weights: Mapping[str, Array]) -> A
         level: (input channels,) the constant at each index of the contracted axis, 0 elsewhere.
         weights: current values by constant name.
     """
-    values = weights[reader.weight.constant].astype(np.float64)
-    moved = np.moveaxis(values, reader.weight.axis, 0)
-    change: Array = np.tensordot(level, moved, axes=1)
+    moved = np.moveaxis(weights[reader.weight.constant], reader.weight.axis, 0)
+    used = np.flatnonzero(level)
+    change: Array = np.tensordot(level[used], moved[used].astype(np.float64), axes=1)
     return (
         change.reshape(change.shape[0], -1).sum(axis=1)
         if reader.node.op_type == "Conv"
@@ -131,5 +132,9 @@ def _declare_bias(
         node.input.append("")
     del node.input[2:]
     node.input.append(name)
-    proto.graph.initializer.append(onnx.TensorProto(name=name, dims=[length], data_type=weight.data_type))
+    tensor = onnx.TensorProto(name=name, dims=[length], data_type=weight.data_type)
+    if proto.ir_version >= INITIALIZERS_ALONE:
+        proto.graph.initializer.append(tensor)
+    else:
+        proto.graph.node.insert(0, helper.make_node("Constant", [], [name], value=tensor))
     return Constant(name, (length,), weight.data_type, lambda: values)

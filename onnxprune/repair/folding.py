@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,7 +10,6 @@ import numpy as np
 import onnx
 
 from onnxprune.coupling import Coupling, Group, couple
-from onnxprune.coupling.engine import Engine
 from onnxprune.coupling.groups import Indices, Role
 from onnxprune.model import Model
 from onnxprune.model.constants import Array, Constant
@@ -20,21 +20,6 @@ from onnxprune.surgery import apply
 UNWEIGHTED = "it reads the channels with weights that are computed in the graph, shared, or quantised"
 UNBIASED = "it cannot take a bias of its own"
 OF_ANOTHER_FORM = "its operator is not one of Conv, Gemm and MatMul with plain attributes"
-
-
-def reader_of(group: Group, engine: Engine, node: int) -> Reader | str:
-    """A node as a reader of a group that can be rewritten, or the reason why it cannot."""
-    site, _ = engine.sites[node]
-    own = [s for s in group.slices if s.role is Role.INPUT and s.constant in site.node.input]
-    if len(own) != 1 or not engine.model.constants[own[0].constant].is_float:
-        return UNWEIGHTED
-    name = own[0].constant
-    if sum(list(n.input).count(name) for n in engine.model.proto.graph.node) != 1:
-        return UNWEIGHTED
-    position = list(site.node.input).index(name)
-    if position > 1 or not _plain(site.node, position) or len(engine.model.constants[name].shape) < 2:
-        return OF_ANOTHER_FORM
-    return Reader(site.node, own[0], site.node.input[1 - position])
 
 
 def _plain(node: onnx.NodeProto, position: int) -> bool:
@@ -61,6 +46,22 @@ class Folding:
         self._proto.CopyFrom(coupling.model.proto)
         self._weights: dict[str, Array] = {}
         self._biases: dict[str, Constant] = {}
+        self._uses = Counter(name for node in self._proto.graph.node for name in node.input)
+
+    def reader(self, group: Group, node: int) -> Reader | str:
+        """A node, by its index, as a reader of a group that can be rewritten, or why it cannot be."""
+        engine = self._coupling.engine
+        site, _ = engine.sites[node]
+        own = [s for s in group.slices if s.role is Role.INPUT and s.constant in site.node.input]
+        if len(own) != 1 or self._uses[own[0].constant] != 1:
+            return UNWEIGHTED
+        weight = engine.model.constants[own[0].constant]
+        position = list(site.node.input).index(weight.name)
+        if not weight.is_float:
+            return UNWEIGHTED
+        if position > 1 or not _plain(site.node, position) or len(weight.shape) < 2:
+            return OF_ANOTHER_FORM
+        return Reader(site.node, own[0], site.node.input[1 - position])
 
     def fold(self, reader: Reader, found: StandIns) -> str:
         """Let kept units and a bias stand in for removed ones; gives the reason where that cannot be."""
@@ -99,10 +100,22 @@ class Folding:
         """``W[:, kept] += scale * W[:, gone]``, index by index where a unit has several."""
         weights = self._weights[reader.weight.constant]
         rows = np.moveaxis(weights, reader.weight.axis, 0)
-        source = rows.astype(np.float64)
-        sums = source.copy()
-        for gone, kept, scale in zip(found.gone, found.kept, found.scale, strict=True):
-            to, by = np.flatnonzero(reader.weight.units == kept), np.flatnonzero(reader.weight.units == gone)
-            if scale and len(to) == len(by):
-                sums[to] += scale * source[by]
-        rows[...] = sums.astype(weights.dtype)
+        indices = _by_unit(reader.weight.units)
+        for kept in np.unique(found.kept[found.scale != 0]).tolist():
+            to = indices.get(kept, _NONE)
+            total = rows[to].astype(np.float64)
+            for n in np.flatnonzero((found.kept == kept) & (found.scale != 0)):
+                by = indices.get(int(found.gone[n]), _NONE)
+                if len(to) == len(by):
+                    total += found.scale[n] * rows[by].astype(np.float64)
+            rows[to] = total.astype(weights.dtype)
+
+
+_NONE: Indices = np.zeros(0, dtype=np.int64)
+
+
+def _by_unit(units: Indices) -> dict[int, Indices]:
+    """Ascending indices of each unit that has any."""
+    order = np.argsort(units, kind="stable")
+    present, starts = np.unique(units[order], return_index=True)
+    return dict(zip(present.tolist(), np.split(order, starts[1:]), strict=True))

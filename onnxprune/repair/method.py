@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from onnxprune.calibration import Samples
+from onnxprune.calibration.watched import Advance
 from onnxprune.coupling import Coupling
 from onnxprune.coupling.groups import Indices
 from onnxprune.model import Model
@@ -21,12 +22,12 @@ class RepairOptions:
     Attributes:
         seed: of every random choice.
         threads: of ONNX Runtime; None leaves the choice to it.
-        progress: told the name of each layer as its turn comes.
+        advance: told how many layers are done, and of how many.
     """
 
     seed: int = 0
     threads: int | None = None
-    progress: Callable[[str], None] | None = None
+    advance: Advance | None = None
 
 
 @dataclass(frozen=True)

@@ -10,28 +10,33 @@ is the update of Optimal Brain Surgeon for all removed columns at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx
 
 from onnxprune.calibration import Samples
-from onnxprune.calibration.memory import fixed_batch
 from onnxprune.coupling import Coupling
 from onnxprune.coupling.coupling import Survivors
 from onnxprune.coupling.groups import Indices
-from onnxprune.model import Model
 from onnxprune.model.constants import Array, Constant
-from onnxprune.reconstruction.collecting import Picker, batch_size, collect
-from onnxprune.reconstruction.fit import Fit, fit
+from onnxprune.reconstruction.collecting import Picker, collect, in_batches
+from onnxprune.reconstruction.fit import KEPT, Fit, fit
 from onnxprune.reconstruction.layers import Left, LinearLayer, find_layers
 from onnxprune.reconstruction.stages import Stages, Stored
+from onnxprune.repair.added_bias import with_biases, without_idle
 from onnxprune.repair.method import Repaired, RepairOptions
 from onnxprune.surgery import Cut
 
 FAINT = 1e-6
 """Channels that are scaled down by more than this on their way to a sum cannot make up for its drift."""
+
+
+UNLIKE = "its values cannot be matched with those of the source, as heads and samples share an axis"
+
+
+class _UnlikeError(Exception):
+    """A value of the source cannot be cut down to that of the pruned model."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ def lstsq(
 
     Raises:
         Refusal: ONNX Runtime does not run one of the models on the samples.
+        UsageError: the model takes a fixed number of samples at a time, and there are fewer.
     """
     assert samples is not None
     return _Sequential(coupling, cut, samples, options).run()
@@ -69,6 +75,7 @@ def obs(
 
     Raises:
         Refusal: ONNX Runtime does not run the source on the samples.
+        UsageError: the model takes a fixed number of samples at a time, and there are fewer.
     """
     assert samples is not None
     return _Parallel(coupling, cut, samples, options).run()
@@ -80,9 +87,8 @@ class _Reconstruction:
         self.survivors: Survivors = cut.survivors
         self.options = options
         self.cut = cut
-        self.biases = _with_biases(cut.model)
-        self.batch = batch_size(samples, fixed_batch(coupling))
-        self.samples = samples
+        self.biases = with_biases(cut.model)
+        self.samples, self.batch = in_batches(coupling, samples)
         layers, self.left = find_layers(self.biases)
         sources = {layer.node.output[0]: layer for layer in find_layers(coupling.model)[0]}
         known = set(coupling.engine.axes)
@@ -95,12 +101,15 @@ class _Reconstruction:
         self.rows: list[Mapping[str, Any]] = []
 
     def run(self) -> Repaired:
-        for plan in self.plans:
-            if self.options.progress is not None:
-                self.options.progress(plan.layer.name)
-            self._apply(plan.layer, self._fitted(plan))
+        for done, plan in enumerate(self.plans):
+            if self.options.advance is not None:
+                self.options.advance(done, len(self.plans))
+            try:
+                self._apply(plan.layer, self._fitted(plan))
+            except _UnlikeError:
+                self.left.append(Left(plan.layer.name, UNLIKE))
         return Repaired(
-            model=_finished(self.cut.model, self.biases, self.changed),
+            model=without_idle(self.cut.model, self.biases, self.changed),
             layers=tuple(self.rows),
             figures={"samples": self.samples.count, "layers": len({r["layer"] for r in self.rows})},
             notes=tuple(_left_notes(self.left)),
@@ -112,14 +121,17 @@ class _Reconstruction:
     def _fit(self, layer: LinearLayer, inputs: Stored, targets: Iterator[Array]) -> Fit:
         columns = layer.columns
         picker = Picker(layer.name, self.options.seed, columns, len(inputs))
-        own, held = collect(columns, picker, inputs, targets)
         weight = columns.pack(self._values(layer.weight))
-        bias = self._values(layer.bias).reshape(columns.groups, -1) if layer.bias else None
-        none = np.zeros((columns.groups, columns.channels // columns.groups))
-        return fit(own, held, weight, none if bias is None else bias, centred=bias is not None)
+        bias = self._values(layer.bias) if layer.bias else np.zeros(columns.channels)
+        bias = bias.reshape(columns.groups, -1)
+        own, held = collect(columns, picker, inputs, targets, (weight, bias))
+        # what counts is the error in the sum, where there is one
+        factor = np.ones(1) if layer.meeting is None else layer.meeting.factor
+        prices = np.broadcast_to(factor**2, (columns.channels,)).reshape(columns.groups, -1)
+        return fit(own, held, weight, bias, centred=bool(layer.bias), prices=prices)
 
     def _apply(self, layer: LinearLayer, found: Fit) -> None:
-        if found.choice == "kept":
+        if found.choice == KEPT:
             return
         shape = self.biases.constants[layer.weight].shape
         self._replace(layer.weight, layer.columns.unpack(found.weight, shape))
@@ -137,11 +149,18 @@ class _Reconstruction:
         return np.asarray(self.biases.constants[name].values(), dtype=np.float64)
 
     def _restricted(self, name: str, values: Array) -> Array:
-        """A value of the source without what was removed from it."""
+        """A value of the source without what was removed from it.
+
+        Raises:
+            _UnlikeError: something was removed along an axis whose size is open.
+        """
         for axis, labels in enumerate(self.coupling.engine.axes[name]):
             mask = self.survivors.mask(labels)
-            if not mask.all() and len(mask) == values.shape[axis]:
-                values = np.compress(mask, values, axis=axis)
+            if mask.all():
+                continue
+            if len(mask) != values.shape[axis]:
+                raise _UnlikeError
+            values = np.compress(mask, values, axis=axis)
         return values
 
 
@@ -152,7 +171,7 @@ class _Parallel(_Reconstruction):
         super().__init__(coupling, cut, samples, options)
         wanted = [name for plan in self.plans for name in (plan.layer.source, plan.layer.result)]
         self.stages = Stages(
-            coupling.model, samples, batch=self.batch, wanted=wanted, threads=options.threads
+            coupling.model, self.samples, batch=self.batch, wanted=wanted, threads=options.threads
         )
 
     def _fitted(self, plan: _Plan) -> Fit:
@@ -171,8 +190,8 @@ class _Sequential(_Reconstruction):
         dense = [plan.layer.result for plan in self.plans]
         pruned = [plan.layer.source for plan in self.plans]
         settings: dict[str, Any] = {"batch": self.batch, "threads": options.threads}
-        self.dense = Stages(coupling.model, samples, wanted=[*dense, *others], **settings)
-        self.pruned = Stages(self.biases, samples, wanted=[*pruned, *others], **settings)
+        self.dense = Stages(coupling.model, self.samples, wanted=[*dense, *others], **settings)
+        self.pruned = Stages(self.biases, self.samples, wanted=[*pruned, *others], **settings)
         self.open = {plan.layer.node.output[0] for plan in self.plans}
 
     def _other(self, plan: _Plan) -> str:
@@ -230,58 +249,8 @@ def _unscaled(missing: Array, layer: LinearLayer) -> Array:
     return moved
 
 
-def _with_biases(model: Model) -> Model:
-    """The model with a bias of zeros in every layer that can have one and has none."""
-    missing = [layer for layer in find_layers(model)[0] if layer.can_get_bias]
-    if not missing:
-        return model
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    by_output = {node.output[0]: node for node in proto.graph.node}
-    taken = set(model.constants) | {name for node in proto.graph.node for name in node.output}
-    added: dict[str, Constant] = {}
-    for layer in missing:
-        node, weight = by_output[layer.node.output[0]], model.constants[layer.weight]
-        name = _fresh(f"{node.output[0]}.bias", taken)
-        values = np.zeros(layer.columns.channels, dtype=weight.values().dtype)
-        del node.input[2:]
-        node.input.append(name)
-        proto.graph.initializer.append(
-            onnx.TensorProto(name=name, dims=[layer.columns.channels], data_type=weight.data_type)
-        )
-        added[name] = Constant(name, values.shape, weight.data_type, _reader(values))
-    return replace(model, proto=proto, constants=model.constants.with_changes(added))
-
-
-def _finished(plain: Model, biased: Model, changed: Mapping[str, Constant]) -> Model:
-    """The result: only those biases are added that a fit has filled."""
-    new = {name: constant for name, constant in changed.items() if name not in plain.constants}
-    proto = onnx.ModelProto()
-    proto.CopyFrom(plain.proto)
-    by_output = {node.output[0]: node for node in biased.proto.graph.node}
-    for node in proto.graph.node:
-        twin = by_output[node.output[0]] if node.output else node
-        if len(twin.input) > 2 and twin.input[2] in new:
-            del node.input[:]
-            node.input.extend(twin.input)
-    proto.graph.initializer.extend(t for t in biased.proto.graph.initializer if t.name in new)
-    return replace(plain, proto=proto, constants=plain.constants.with_changes(dict(changed)))
-
-
 def _left_notes(left: list[Left]) -> Iterator[str]:
     for reason in dict.fromkeys(own.reason for own in left):
         names = [own.layer for own in left if own.reason == reason]
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield f"not repaired: {', '.join(names[:3])}{more}: {reason}"
-
-
-def _fresh(wanted: str, taken: set[str]) -> str:
-    name, n = wanted, 2
-    while name in taken:
-        name, n = f"{wanted}.{n}", n + 1
-    taken.add(name)
-    return name
-
-
-def _reader(values: Array) -> Any:
-    return lambda: values

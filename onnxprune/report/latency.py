@@ -30,5 +30,6 @@ def search_text(latency: Mapping[str, Any]) -> str:
     origin = "from the cache" if table["cached"] else f"measured at {table['designs']} widths"
     return (
         f"layer times {origin} fit within {percent(table['fit_error'])}; "
-        f"{plural(latency['trials'], 'candidate')} tried; {percent(latency['importance'])} of the importance kept"
+        f"{plural(latency['trials'], 'candidate')} tried; "
+        f"{percent(latency['importance'])} of the importance kept"
     )

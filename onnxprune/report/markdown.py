@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from onnxprune.report.accuracy_lines import accuracy_lines
 from onnxprune.report.document import Report, criteria_text, target_text
 from onnxprune.report.figures import count, factor, percent, printable, share, size, tiny
 from onnxprune.report.latency import latency_text, search_text
+from onnxprune.report.repair_text import repair_text
 from onnxprune.report.rows import label
 
 FIGURES = (
@@ -74,7 +76,11 @@ def _outcome(report: Report) -> Iterator[str]:
             yield f"**Not verified**: {name}: {escaped(found['reason'])}"
     if not report.verification:
         yield "Not verified (`--no-verify`)."
+    repaired = repair_text(report.repair)
+    if repaired:
+        yield f"Repaired: {repaired}."
     yield from (f"Latency: {text}." for t in (latency_text, search_text) if (text := t(report.latency)))
+    yield from (f"Accuracy: {escaped(text)}." for text in accuracy_lines(report.accuracy))
     output = report.output
     if output["written"]:
         yield f"Written: {escaped(output['path'])}, SHA-256 `{output['sha256']}`."

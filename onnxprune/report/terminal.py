@@ -10,9 +10,11 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from onnxprune.report.accuracy_lines import accuracy_lines
 from onnxprune.report.document import Change, Report, criteria_text, target_text
 from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size, tiny
 from onnxprune.report.latency import latency_text, search_text
+from onnxprune.report.repair_text import repair_text
 from onnxprune.report.rows import SCREEN, Line, label, listing
 from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
 
@@ -129,9 +131,14 @@ def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Ta
     against = "the source" if report.cleaned else MASKED
     for found in report.verification.values():
         table.add_row(*_verification(found, chars, against))
+    repaired = repair_text(report.repair)
+    if repaired:
+        table.add_row(Text(f"{chars.good} repaired", "green"), repaired.replace("→", chars.arrow))
     for text in (latency_text(report.latency), search_text(report.latency)):
         if text:
             table.add_row(f"{chars.dash} latency", text)
+    for text in accuracy_lines(report.accuracy):
+        table.add_row(f"{chars.dash} accuracy", text.replace("→", chars.arrow))
     path, nbytes = report.output["path"], report.output["bytes"]
     if report.output["written"]:
         table.add_row(Text(f"{chars.good} written", "green"), f"{printable(path)} ({size(nbytes)})")

@@ -29,8 +29,8 @@ VERSION = 1
 """Raised when figures would be measured differently, so that older ones are not taken."""
 
 
-def default_folder() -> Path:
-    """Where the platform wants caches of a user."""
+def default_folder(kind: str = "sensitivity") -> Path:
+    """Where the platform wants caches of a user; each kind of figures has its folder there."""
     home = Path.home()
     if sys.platform == "darwin":
         base = home / "Library" / "Caches"
@@ -38,7 +38,7 @@ def default_folder() -> Path:
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "onnxprune" / "sensitivity"
+    return base / "onnxprune" / kind
 
 
 def digest_of(model: Model) -> str:

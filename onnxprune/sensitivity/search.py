@@ -2,8 +2,9 @@
 
 1. Greedy walk. Starting from the whole model, again and again the step is taken that saves the most
    for what it is predicted to cost. Predictions come from the curves of the groups alone and add up.
-2. Bisection. The walk is one list of plans, each smaller than the one before it. Measured end to end,
-   the last plan within the bound is looked for by halving the predicted cost.
+2. Bisection. The walk is one list of plans, each smaller than the one before it. The last plan within
+   the bound is looked for by measuring plans end to end, first the one that is predicted to meet it; how
+   far that prediction was off says where to look next.
 3. Filling up. Predictions err, and the one step that breaks the bound says nothing about the other
    groups: from there on every step is measured; one that breaks the bound is tried at half its length,
    then its group is left alone.
@@ -25,6 +26,9 @@ MOST_CHOICES = 16
 
 MOST_TRIALS = 60
 """Plans that are measured at most, where nothing else is said."""
+
+AWAY = 8
+"""A measurement cuts off an eighth of the walk at least, and corrects predictions so many times at most."""
 
 LEAST_GAIN = 1e-3
 """Share of the multiply-accumulates below which a step is not worth a measurement."""
@@ -110,19 +114,29 @@ class _Search:
 
     def run(self) -> Found:
         path = self._path()
-        good, bad = 0, len(path)
-        while bad - good > 1 and len(self._trials) < self._most:
-            middle = (good + bad) // 2
-            if self._within(path[middle]):
-                good = middle
-            else:
-                bad = middle
+        good, bad = self._bisect(path)
         limits: dict[str, int] = {}
         if bad < len(path):
             self._shorten(limits, path[good], path[bad])
         self._fill(path[good], limits)
         within = [trial for trial in self._trials if trial.loss <= self._bound]
         return Found(min(within, key=lambda trial: trial.cost, default=None), tuple(self._trials))
+
+    def _bisect(self, path: list[dict[str, int]]) -> tuple[int, int]:
+        """Positions of two neighbours on the walk, the first within the bound, the second not."""
+        predicted = np.array([self._predicted(at) for at in path])
+        good, bad, scale = 0, len(path), 1.0
+        while bad - good > 1 and len(self._trials) < self._most:
+            guess = int(np.searchsorted(predicted, self._bound / scale, side="right")) - 1
+            away = max(1, (bad - good) // AWAY)
+            place = min(max(guess, good + away), bad - away)
+            if self._within(path[place]):
+                good = place
+            else:
+                bad = place
+            loss = max(self._trials[-1].loss, self._bound / AWAY)
+            scale = float(np.clip(loss / max(predicted[place], self._problem.floor), 1 / AWAY, AWAY))
+        return good, bad
 
     def _path(self) -> list[dict[str, int]]:
         """Plans as positions in the lists of choices, from the whole model to the smallest."""
@@ -171,10 +185,12 @@ class _Search:
 
     def _within(self, at: Mapping[str, int]) -> bool:
         counts = {name: int(self._choices[name][position]) for name, position in at.items()}
-        predicted = float(sum(self._losses[name][position] for name, position in at.items()))
         cost = self._problem.costs.total(self._shares(at))
-        self._trials.append(Trial(counts, cost, predicted, self._measure(counts)))
+        self._trials.append(Trial(counts, cost, self._predicted(at), self._measure(counts)))
         return self._trials[-1].loss <= self._bound
+
+    def _predicted(self, at: Mapping[str, int]) -> float:
+        return float(sum(self._losses[name][position] for name, position in at.items()))
 
     def _shares(self, at: Mapping[str, int]) -> Floats:
         shares = np.ones(len(self._problem.names))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from onnx import GraphProto, NodeProto, numpy_helper
 from torch import fx, nn
 
-from onnxprune.errors import InputError
 from onnxprune.model.constants import Array
 from onnxprune.model.model import Model
 from onnxprune.model.naming import quoted
@@ -66,7 +65,8 @@ class GraphBuilder:
             self._values[name] = node = self.graph.placeholder(argument)
             self._inputs.append(node)
             self._fed.add(name)
-        self._visit_all(self.model.proto.graph)
+        needed = needed_values(self.model.proto.graph, module.output_names)
+        self._visit_all(self.model.proto.graph, needed)
         outputs = tuple(self.tensor(name) for name in module.output_names)
         self.graph.output(outputs if len(outputs) > 1 else outputs[0])
         self._drop_dead(module)
@@ -160,9 +160,10 @@ class GraphBuilder:
 
     # the walk
 
-    def _visit_all(self, graph: GraphProto) -> None:
+    def _visit_all(self, graph: GraphProto, needed: Container[str]) -> None:
         for position, node in enumerate(graph.node):
-            self._visit(node, node_label(node, position))
+            if any(name in needed for name in node.output):
+                self._visit(node, node_label(node, position))
 
     def _visit(self, node: NodeProto, label: str) -> None:
         if any(name in self._fed for name in node.input):
@@ -193,7 +194,7 @@ class GraphBuilder:
             raise Call(self, node, label).unsupported("whose condition depends on the data")
         for tensor in branch.initializer:
             self._values[tensor.name] = numpy_helper.to_array(tensor)
-        self._visit_all(branch)
+        self._visit_all(branch, needed_values(branch, [value.name for value in branch.output]))
         for outer, inner in zip(node.output, branch.output, strict=True):
             known = self.sizes(inner.name)
             self._values[outer] = self.tensor(inner.name) if known is None else known
@@ -242,6 +243,19 @@ class GraphBuilder:
             raise call.unsupported(f"with the output {quoted(missing[0])}")
 
 
+def needed_values(graph: GraphProto, outputs: Iterable[str]) -> set[str]:
+    """The values that some values of a graph are computed from, themselves included."""
+    needed = set(outputs)
+    for node in reversed(graph.node):
+        if any(name in needed for name in node.output):
+            needed.update(node.input)
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    needed.update(name for inner in all_nodes(attribute.g) for name in inner.input)
+                    needed.update(value.name for value in attribute.g.output)
+    return needed
+
+
 def _static_values(traces: TracePair) -> Mapping[str, Array]:
     """Values that are the same whatever the sizes of the symbolic dims."""
     first, second = traces.first.values, traces.second.values
@@ -250,17 +264,3 @@ def _static_values(traces: TracePair) -> Mapping[str, Array]:
 
 def _same(one: Array, other: Array) -> bool:
     return one.shape == other.shape and bool(np.array_equal(one, other))
-
-
-def missing_operators(model: Model) -> list[str]:
-    """Labels of the nodes of the main graph that have no translation, for messages."""
-    opsets = {o.domain or "": int(o.version) for o in model.proto.opset_import}
-    return [
-        node_label(node, position)
-        for position, node in enumerate(model.proto.graph.node)
-        if node.op_type not in ("Constant", "If")
-        and REGISTRY.find(node, opsets.get("" if node.domain in ONNX else node.domain, 1)) is None
-    ]
-
-
-__all__ = ["GraphBuilder", "InputError", "missing_operators"]

@@ -27,7 +27,7 @@ def build_module(source: Source, outputs: Sequence[str] | None) -> OnnxModule:
     names = _output_names(model, outputs)
     inputs = [value.name for value in model.proto.graph.input if value.name not in model.constants]
     module = OnnxModule(inputs, names)
-    storage = Storage(module, model.constants, trained_constants(model))
+    storage = Storage(module, model.constants, trained_constants(model, names))
     GraphBuilder(model, trace_pair(model), storage).run(module)
     module.initializer_names = MappingProxyType(dict(storage.names))
     module.eval()

@@ -90,7 +90,7 @@ class Registry:
         domain = "" if node.domain in ONNX else node.domain
         return self._emitters.get((domain, node.op_type, since_version(domain, node.op_type, opset)))
 
-    def keys(self) -> list[tuple[str, str, int]]:
+    def entries(self) -> list[tuple[str, str, int]]:
         """All (domain, operator type, version), sorted."""
         return sorted(self._emitters)
 

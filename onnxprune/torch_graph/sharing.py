@@ -76,8 +76,8 @@ def _merged(proto: ModelProto, model: Model) -> Iterator[tuple[str, list[list[Pl
     for name, found in readers.items():
         if len(found) > 1:
             by_owner: dict[object, list[Place]] = defaultdict(list)
-            for place in found:
-                by_owner[owners.of(proto.graph.node[place[0]])].append(place)
+            for position, i in found:
+                by_owner[owners.of(proto.graph.node[position]), i].append((position, i))
             if len(by_owner) > 1:
                 yield name, list(by_owner.values())
 
@@ -87,19 +87,25 @@ def _is_vector(constant: Constant) -> bool:
 
 
 class _Owners:
-    """Which weight a node belongs to: its own, or that of the layer before it."""
+    """Which layer a node belongs to."""
 
     def __init__(self, proto: ModelProto, model: Model) -> None:
         self._model = model
         self._makers = {name: node for node in proto.graph.node for name in node.output}
 
     def of(self, node: NodeProto) -> object:
-        """The weights of a node, or of what it follows; its first output where there are none."""
+        """The weights that a node has or follows, and its place among the vectors behind them.
+
+        A layer that is applied twice has the same owner both times; a node without a weight before it is an
+        owner of its own.
+        """
         at: NodeProto | None = node
+        place = 0
         while at is not None:
             weights = tuple(name for name in at.input if self._is_weight(name))
             if weights:
-                return weights
+                return weights, place
+            place += any(name in self._model.constants for name in at.input)
             sources = [name for name in at.input if name and name not in self._model.constants]
             at = self._makers.get(sources[0]) if len(sources) == 1 else None
         return node.output[0]

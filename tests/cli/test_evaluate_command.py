@@ -8,9 +8,11 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from command import as_json, onnxprune
+from command import as_json
 from onnx import numpy_helper
 from small_networks import network, save
+
+from onnxprune.cli import main
 
 IMAGES = np.random.default_rng(1).standard_normal((120, 3, 8, 8)).astype(np.float32)
 
@@ -49,14 +51,16 @@ def test_models_side_by_side(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "100", "140"])
-def test_the_table_fits(folder: Path, columns: str) -> None:
-    done = onnxprune(
-        "evaluate", "model.onnx", "worse.onnx", "--data", "labelled.npz", cwd=folder, COLUMNS=columns
-    )
-    assert done.returncode == 0, done.stderr
-    assert "90.00" in done.stdout
-    assert ("±" in done.stdout) == (int(columns) >= 100)
-    assert max(map(len, done.stdout.splitlines())) <= max(int(columns), 80)
+def test_the_table_fits(
+    folder: Path, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["evaluate", "model.onnx", "worse.onnx", "--data", "labelled.npz"]) == 0
+    told = capsys.readouterr().out
+    assert "90.00" in told
+    assert ("±" in told) == (int(columns) >= 100)
+    assert max(map(len, told.splitlines())) <= max(int(columns), 80)
 
 
 def test_without_labels_it_compares_with_the_teacher(folder: Path) -> None:
@@ -91,10 +95,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_done_is_said(folder: Path, case: str) -> None:
+def test_what_cannot_be_done_is_said(
+    folder: Path, case: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, said = REFUSED[case]
-    done = onnxprune("evaluate", *arguments, cwd=folder)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "hint" in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(folder)
+    assert main(["evaluate", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "hint" in told
+    assert "Traceback" not in told

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from repair_networks import KEPT, UNITS, chain, cut, error, images, model, normalized, rng, run, twins
 from onnx import helper, numpy_helper
+from repair_networks import KEPT, UNITS, chain, cut, error, images, model, normalized, rng, run, twins
 
 from onnxprune.calibration import ArraySamples
 from onnxprune.repair.compensation import bias, merge
@@ -20,7 +20,10 @@ MIDDLES = {
     "relu": [NODE("Relu", ["c"], ["a"])],
     "leaky relu": [NODE("LeakyRelu", ["c"], ["a"], alpha=0.2)],
     "nothing": [NODE("Identity", ["c"], ["a"])],
-    "pooling": [NODE("Relu", ["c"], ["r"]), NODE("MaxPool", ["r"], ["a"], kernel_shape=[2, 2], strides=[2, 2])],
+    "pooling": [
+        NODE("Relu", ["c"], ["r"]),
+        NODE("MaxPool", ["r"], ["a"], kernel_shape=[2, 2], strides=[2, 2]),
+    ],
     "pooling first": [
         NODE("AveragePool", ["c"], ["r"], kernel_shape=[2, 2], strides=[2, 2]),
         NODE("Relu", ["r"], ["a"]),
@@ -114,6 +117,17 @@ def test_a_constant_goes_into_the_bias_of_its_readers(method):
     kept = {"conv1": np.array([0, 1, 2, 3, 5, 6, 7])}
     plain, found = repaired(method, proto, kept, SAMPLES)
     assert error(proto, plain.model, images()) > 0.05
+    assert error(proto, found.model, images()) < 1e-5
+
+
+def test_a_new_bias_is_no_initializer_where_those_have_to_be_inputs():
+    proto = chain(MIDDLES["relu"])
+    constant_unit(proto, 4, 1.5)
+    proto.ir_version = 3
+    for tensor in proto.graph.initializer:
+        proto.graph.input.append(helper.make_tensor_value_info(tensor.name, 1, tensor.dims))
+    kept = {"conv1": np.array([0, 1, 2, 3, 5, 6, 7])}
+    _, found = repaired(bias, proto, kept, SAMPLES)
     assert error(proto, found.model, images()) < 1e-5
 
 

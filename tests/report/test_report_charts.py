@@ -63,7 +63,7 @@ def test_a_map_has_a_dot_for_filters_and_a_ring_for_readers() -> None:
     ]
     lines = group_lines(groups, rows)
     own = group_map(lines, rows)
-    assert [row.line.label for row in own.rows] == ["a", "b"]
+    assert [row.label for row in own.rows] == ["a", "b"]
     assert own.filters == "M13 9h0"
     assert own.readers == "M39 9h0M65 9h0"
     assert own.lines == "M13 9H65"
@@ -193,6 +193,20 @@ def test_a_benchmark_has_a_chart_for_each_setting() -> None:
     assert (second.change, second.good, second.interval) == ("2.00x faster", True, "1.4 ms – 1.6 ms")
     assert found.charts[0].interval == "95 % interval"
     assert found.facts == (("processor", "x"),)
+
+
+def test_what_a_run_measures_is_drawn_with_its_verdict() -> None:
+    found = latency(
+        {
+            "models": {"source": {"p50_ms": 4.0}, "pruned": {"p50_ms": 3.99}},
+            "ratio": 0.998,
+            "ratio_interval": [0.99, 1.01],
+            "verdict": "within noise",
+            "threads": 1,
+        }
+    )
+    assert found.charts[0].rows[1].change == "within noise"
+    assert dict(found.facts)["ratio interval"] == "0.99 – 1.01"
 
 
 def test_single_measurements_are_drawn() -> None:

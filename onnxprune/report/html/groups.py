@@ -50,7 +50,6 @@ class GroupLine:
         left: share of its channels that is left.
         percent: the same in words.
         members: by what they have to do with it.
-        layers: number of layers that it ties together, readers included.
     """
 
     number: int
@@ -60,29 +59,11 @@ class GroupLine:
     left: float
     percent: str
     members: tuple[Members, ...]
-    layers: int
 
     @property
     def pruned(self) -> bool:
         """Whether it lost channels."""
         return self.account.channels[1] < self.account.channels[0]
-
-
-@dataclass(frozen=True)
-class MapRow:
-    """A group on the map.
-
-    Attributes:
-        line: the group.
-        y: middle of its row, pixels.
-        start: first of its layers, pixels.
-        end: last of them.
-    """
-
-    line: GroupLine
-    y: float
-    start: float
-    end: float
 
 
 @dataclass(frozen=True)
@@ -92,7 +73,6 @@ class GroupMap:
     Attributes:
         width: of the part with the layers.
         height: of the same.
-        pitch: between two layers.
         dot: diameter of a dot.
         rows: from the top.
         lines: path that joins the first and last layer of each pruned group.
@@ -107,9 +87,8 @@ class GroupMap:
 
     width: float
     height: float
-    pitch: float
     dot: float
-    rows: tuple[MapRow, ...]
+    rows: tuple[GroupLine, ...]
     lines: str
     whole_lines: str
     filters: str
@@ -132,7 +111,6 @@ def group_lines(groups: Sequence[GroupAccount], layers: Sequence[LayerRow]) -> t
     lines = []
     for number, account in enumerate(groups, start=1):
         left = share(*account.channels)
-        tied = {node for role in ("filter", "input") for node in account.members.get(role, ())}
         own = _label(account.name, known)
         lines.append(
             GroupLine(
@@ -143,7 +121,6 @@ def group_lines(groups: Sequence[GroupAccount], layers: Sequence[LayerRow]) -> t
                 left=left,
                 percent=percent(left),
                 members=_members(account, known),
-                layers=len(tied & known.keys()),
             )
         )
     return tuple(lines)
@@ -174,12 +151,13 @@ def group_map(lines: Sequence[GroupLine], layers: Sequence[LayerRow]) -> GroupMa
     places = {row.name: (place + 0.5) * pitch for place, row in enumerate(layers)}
     drawn = [line for line in lines if any(places.keys() & set(n) for n in line.account.members.values())]
     paths = _Paths(places)
-    rows = [paths.add(line, (i + 0.5) * ROW) for i, line in enumerate(drawn[:MOST_ROWS])]
+    rows = drawn[:MOST_ROWS]
+    for place, line in enumerate(rows):
+        paths.add(line, (place + 0.5) * ROW)
     every = next(n for n in (1, 5, 10, 20, 50, 100, 1000) if n * pitch >= WIDEST - 1)
     return GroupMap(
         width=round(pitch * len(layers), 2),
         height=ROW * len(rows),
-        pitch=pitch,
         dot=min(pitch - 1, 9.0),
         rows=tuple(rows),
         **{name: "".join(pieces) for name, pieces in paths.pieces.items()},
@@ -196,7 +174,7 @@ class _Paths:
         kinds = ("lines", "filters", "readers")
         self.pieces: dict[str, list[str]] = {f"{who}{kind}": [] for kind in kinds for who in ("", "whole_")}
 
-    def add(self, line: GroupLine, y: float) -> MapRow:
+    def add(self, line: GroupLine, y: float) -> None:
         """Draw a group at a height."""
         who = "" if line.pruned else "whole_"
         found = line.account.members
@@ -205,12 +183,10 @@ class _Paths:
             self._places[node] for nodes in found.values() for node in nodes if node in self._places
         }
         at = decimal(y)
-        start, end = min(everywhere), max(everywhere)
-        self.pieces[f"{who}lines"].append(f"M{decimal(start)} {at}H{decimal(end)}")
+        self.pieces[f"{who}lines"].append(f"M{decimal(min(everywhere))} {at}H{decimal(max(everywhere))}")
         self.pieces[f"{who}filters"] += [f"M{decimal(x)} {at}h0" for x in filters]
         readers = sorted(everywhere - set(filters))
         self.pieces[f"{who}readers"] += [f"M{decimal(x)} {at}h0" for x in readers]
-        return MapRow(line, y, start, end)
 
 
 def _members(account: GroupAccount, known: Mapping[str, str]) -> tuple[Members, ...]:

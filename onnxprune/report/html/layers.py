@@ -20,14 +20,6 @@ MOST_TIPS = 400
 
 
 @dataclass(frozen=True)
-class GroupLink:
-    """A group that a layer belongs to: its number on the page."""
-
-    number: int
-    pruned: bool
-
-
-@dataclass(frozen=True)
 class LayerLine:
     """A line of the table of layers.
 
@@ -37,7 +29,7 @@ class LayerLine:
         row: what became of it.
         left: share of its channels that is left.
         percent: the same in words.
-        groups: where its channels belong.
+        groups: numbers of the groups that its channels belong to.
         removed: how many channels each of several criteria removed, in words.
     """
 
@@ -46,7 +38,7 @@ class LayerLine:
     row: LayerRow
     left: float
     percent: str
-    groups: tuple[GroupLink, ...]
+    groups: tuple[int, ...]
     removed: str
 
 
@@ -100,9 +92,7 @@ def layer_lines(
     lines = []
     for place, row in enumerate(rows, start=1):
         left = share(*row.channels)
-        groups = tuple(
-            GroupLink(numbers[group], row.status == "pruned") for group in row.groups if group in numbers
-        )
+        groups = tuple(numbers[group] for group in row.groups if group in numbers)
         removed = _removed(row, criteria)
         lines.append(LayerLine(place, label(row), row, left, percent(left), groups, removed))
     return tuple(lines)

@@ -15,6 +15,7 @@ from onnxprune.evaluation.metrics import METRICS
 from onnxprune.report.html.axis import axis
 from onnxprune.report.html.readings import Reading, bare, plain_facts, reading, rows_of, unit_of
 from onnxprune.report.html.scales import MetricScale, OtherScale, Scale, TimeScale
+from onnxprune.report.latency import search_text
 
 SAME = "within noise"
 """What a measurement says of a difference that means nothing."""
@@ -133,6 +134,11 @@ def _times(section: Mapping[str, Any]) -> tuple[Chart | None, tuple[tuple[str, s
     models, facts = rows_of(section, "models", STAGES)
     found = (reading(STAGES.get(name, name), held) for name, held in models.items())
     there = [own for own in found if own is not None]
+    if len(there) == 2 and not there[1].verdict:
+        there[1] = replace(there[1], verdict=str(section.get("verdict", "")))
+    searched = search_text(section)
+    if searched:
+        facts["search"] = searched
     facts |= {key: held[key] for held in models.values() for key in ("batch",) if key in held}
     told = plain_facts({bare(key): value for key, value in facts.items()})
     interval = "95 % interval" if any(own.confident for own in there) else "spread"

@@ -100,16 +100,25 @@ def reading(title: str, found: object) -> Reading | None:
 
 def plain_facts(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What can be said in a few words."""
-    pairs = ((key.replace("_", " "), plain_text(value)) for key, value in facts.items())
-    return tuple((key, text) for key, text in pairs if text)
+    told = []
+    for key, value in facts.items():
+        text = plain_text(value, between=" – " if key.endswith("interval") else " → ")
+        if text:
+            told.append((key.replace("_", " "), text))
+    return tuple(told)
 
 
-def plain_text(value: object) -> str:
-    """A text, a number, or two of them for before and after; empty for anything else."""
+def plain_text(value: object, between: str = " → ") -> str:
+    """A text, a number, or two of them; empty for anything else.
+
+    Args:
+        value: to be written.
+        between: what stands between two numbers.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, list | tuple) and len(value) == 2 and all(map(is_number, value)):
-        return " → ".join(map(plain_text, value))
+        return between.join(map(plain_text, value))
     if not is_number(value):
         return ""
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}"

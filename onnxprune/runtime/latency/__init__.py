@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from onnxprune.runtime.latency.search import Found, Question, meet_latency
+from onnxprune.runtime.latency.question import Found, Question
+from onnxprune.runtime.latency.search import meet_latency
 from onnxprune.runtime.latency.table import LayerTable, layer_table
 
 __all__ = ["Found", "LayerTable", "Question", "layer_table", "meet_latency"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,9 +16,6 @@ from onnxprune.model.detach import is_constant
 from onnxprune.model.model import BULK_BYTES
 from onnxprune.runtime.feeds import Feed
 from onnxprune.runtime.machine import machine
-
-FOLDER = "ONNXPRUNE_CACHE"
-"""Environment variable: the folder of the cache; empty for no cache."""
 
 _KEYS = {"designs", "error", "pace", "rest", "nodes"}
 
@@ -54,21 +49,19 @@ class Store:
             temporary.unlink(missing_ok=True)
 
 
-def store_for(model: Model, feed: Feed, *, grid: int, threads: int) -> Store | None:
-    """Where the times of a model are kept, None where the user wants no cache.
+def store_for(folder: Path, model: Model, feed: Feed, *, grid: int, threads: int) -> Store:
+    """Where the times of a model are kept.
 
     They depend on the graph, not on the values of weights: the same network with other weights finds
     them. Another processor, another version of ONNX Runtime, other inputs or threads have their own.
 
     Args:
+        folder: of all tables.
         model: its graph is part of the key.
         feed: its shapes are.
         grid: of channels.
         threads: of ONNX Runtime.
     """
-    folder = cache_folder()
-    if folder is None:
-        return None
     from onnxprune import __version__
 
     here = machine()
@@ -90,13 +83,3 @@ def _architecture(model: Model) -> Iterator[bytes]:
         yield repr((constant.name, constant.shape, constant.data_type)).encode()
         if not constant.is_float and constant.size * constant.itemsize <= BULK_BYTES and constant.can_be_cut:
             yield constant.values().tobytes()
-
-
-def cache_folder() -> Path | None:
-    """The cache folder of this user, None where it is switched off."""
-    given = os.environ.get(FOLDER)
-    if given is not None:
-        return Path(given) if given else None
-    homes = {"darwin": Path.home() / "Library/Caches", "win32": Path(os.environ.get("LOCALAPPDATA", ""))}
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return homes.get(sys.platform, usual) / "onnxprune"

@@ -84,7 +84,7 @@ def fit(seen: Observations) -> Fit:
     steady = [name for name in _names(seen.profiles[0]) if all(name in _names(p) for p in seen.profiles)]
     tables = [_by_name(profile) for profile in seen.profiles]
     nodes = [[table[name] for table in tables] for name in steady]
-    times = np.array([[_undisturbed(node) for node in own] for own in nodes])
+    times = np.array([[_undisturbed(node) for node in own] for own in nodes]).reshape(len(nodes), -1)
     axes = [_axes(own, seen.lengths) for own in nodes]
     features = [_features(own, seen.lengths) for own in axes]
     pace = np.ones(times.shape[1])
@@ -188,7 +188,8 @@ def _solved(features: Floats, times: Floats) -> Floats:
     """Coefficients (terms,), where a long time may be off by more than a short one."""
     scale = features.max(axis=0)
     weight = 1.0 / np.sqrt(np.maximum(times, 1e-7))
-    return nonnegative(features / scale * weight[:, None], times * weight) / scale
+    found: Floats = nonnegative(features / scale * weight[:, None], times * weight) / scale
+    return found
 
 
 def _pace(times: Floats, fitted: Floats) -> Floats:

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from onnxprune.coupling import Coupling
-from onnxprune.coupling.groups import Floats, Indices
+from onnxprune.coupling.groups import Indices
 from onnxprune.errors import InputError, TargetError
 from onnxprune.execution.execution import Refusal
-from onnxprune.plan import CountsTarget, PlanOptions, RatioTarget, make_plan, parse_align
+from onnxprune.plan import CountsTarget, RatioTarget, make_plan, parse_align
 from onnxprune.plan.allocate import FLOOR
-from onnxprune.plan.field import Field, open_field
-from onnxprune.plan.knapsack import Knapsack, items, kept_share
-from onnxprune.plan.latency import LatencyTarget
+from onnxprune.plan.field import open_field
+from onnxprune.plan.knapsack import Knapsack, kept_share
 from onnxprune.runtime.feeds import Feed, inputs_for, working_feed
 from onnxprune.runtime.latency.cache import store_for
-from onnxprune.runtime.latency.designs import fast_counts, runnable
+from onnxprune.runtime.latency.designs import runnable
+from onnxprune.runtime.latency.packing import knapsack_for
+from onnxprune.runtime.latency.question import Found, Question, Trial
 from onnxprune.runtime.latency.table import LayerTable, layer_table
-from onnxprune.runtime.machine import machine
 from onnxprune.runtime.sessions import Session
-from onnxprune.runtime.spread import Ratio, Timing, ratio, timing
+from onnxprune.runtime.spread import ratio, timing
 from onnxprune.runtime.turns import Advance, Timetable, in_turns, joined, steady_clock
 
 LOW, HIGH = 0.95, 1.0
@@ -37,97 +32,17 @@ MISSED = 1.05
 """A bound is missed by more than this; below it the difference is not worth another trial."""
 
 TRIALS = 10
-SECONDS = 2.0
-"""Of timed runs in a trial, source and candidate together."""
 
 SURE = 0.03
 """Width of the ratio's interval, as a share of it, at which a trial is long enough."""
 
-LONGER = 3
+LONGER = 7
 """How many times longer a trial gets where it is not."""
 
 MARGIN = 1.03
 """By how much more than the fastest measurement a latency can be promised."""
 
 NAME = "the model"
-
-
-@dataclass(frozen=True, eq=False)
-class Question:
-    """What is asked.
-
-    Attributes:
-        coupling: of the model.
-        scores: (units,) by group, comparable between groups.
-        options: where to prune; the target in them does not count.
-        target: the latency.
-        threads: of ONNX Runtime.
-        seed: of the inputs and the order of runs.
-    """
-
-    coupling: Coupling
-    scores: Mapping[str, Floats]
-    options: PlanOptions
-    target: LatencyTarget
-    threads: int = 1
-    seed: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """A candidate that was measured.
-
-    Attributes:
-        counts: (groups,) kept.
-        predicted: seconds by the table.
-        ratio: of its latency to the source's, measured in turns.
-        timing: of the candidate.
-        source: of the source in the same rounds.
-    """
-
-    counts: Indices
-    predicted: float
-    ratio: Ratio
-    timing: Timing
-    source: Timing
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The answer.
-
-    Attributes:
-        target: counts that meet the bound.
-        trial: the measurement of them.
-        table: that they were chosen with; None where the source meets the bound.
-        importance: share of the movable groups' importance that stays.
-        trials: how many candidates were measured.
-        limit: the bound, as a share of the source's latency.
-        threads: of ONNX Runtime.
-    """
-
-    target: CountsTarget
-    trial: Trial
-    table: LayerTable | None
-    importance: float
-    trials: int
-    limit: float
-    threads: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """For the report."""
-        return {
-            "models": {"source": self.trial.source.to_dict(), "pruned": self.trial.timing.to_dict()},
-            **self.trial.ratio.to_dict(),
-            "threads": self.threads,
-            "batch": 1,
-            "clock": "wall" if steady_clock(self.threads) is time.perf_counter else "processor",
-            "machine": str(machine()),
-            "limit": round(self.limit, 4),
-            "importance": round(self.importance, 4),
-            "trials": self.trials,
-            "table": self.table.to_dict() if self.table else None,
-        }
 
 
 def meet_latency(question: Question, *, step: Callable[[str], None], advance: Advance | None = None) -> Found:
@@ -190,7 +105,7 @@ class _Search:
 
     def _within(self, table: LayerTable, limit: float, floor: float) -> Trial | None:
         """The best trial within the bound, None where the smallest plan exceeds it."""
-        sack = _knapsack(self.field, self.question, table, floor)
+        sack = knapsack_for(self.field, self.question, table, floor)
         whole = float(table.seconds(self.field.sizes[None, :])[0])
         bracket = _Bracket(limit * (LOW + HIGH) / 2)
         for _ in range(TRIALS):
@@ -226,7 +141,7 @@ class _Search:
         model = runnable(self.question.coupling, kept, self.folder)
         session = Session(model, threads=self.question.threads)
         runs = [partial(own.run, self.feed) for own in (self.session, session)]
-        plan = Timetable(SECONDS, self.question.seed, steady_clock(self.question.threads))
+        plan = Timetable(self.question.seconds, self.question.seed, steady_clock(self.question.threads))
         before, after = in_turns(runs, plan, self.advance)
         for _ in range(LONGER):
             found = ratio(after, before)
@@ -256,7 +171,10 @@ class _Search:
 
     def _table(self) -> LayerTable:
         asked = self.question
-        store = store_for(asked.coupling.model, self.feed, grid=self.grid, threads=asked.threads)
+        store = None
+        if asked.cache is not None:
+            model = asked.coupling.model
+            store = store_for(asked.cache, model, self.feed, grid=self.grid, threads=asked.threads)
         return layer_table(
             asked.coupling,
             self.feed,
@@ -317,27 +235,3 @@ class _Bracket:
         inside = self._low < wanted < self._high
         self.share = wanted if inside else (self._low + self._high) / 2
         return True
-
-
-def _knapsack(field: Field, question: Question, table: LayerTable, floor: float) -> Knapsack:
-    """The counts that the movable groups may have, priced by the table with the others as they are."""
-    places = field.movable.tolist()
-    groups = [field.structure.groups[place] for place in places]
-    choices = [
-        _at_most(fast_counts(group, table.grid, floor=floor), int(field.settled[place]))
-        for group, place in zip(groups, places, strict=True)
-    ]
-
-    def cost(plans: Indices) -> Floats:
-        counts = np.repeat(field.settled[None, :], len(plans), axis=0)
-        counts[:, places] = plans
-        return table.seconds(counts)
-
-    scores = [question.scores[group.name] for group in groups]
-    return Knapsack(items(choices, scores, cost, additive=question.options.priced))
-
-
-def _at_most(counts: Indices, most: int) -> Indices:
-    """Counts that options allow; where none does, what they leave."""
-    found = counts[counts <= most]
-    return found if len(found) else np.array([most], dtype=np.int64)
