@@ -179,17 +179,18 @@ def proof_part(bench: Bench, networks: Sequence[Network]) -> Iterator[str]:
     yield _PROOF.format(error=f"{error:.0e}", most=f"{most:.1%}")
 
 
-_METHODS = """Accuracy in percent on all test images. Every run is one command, `onnxprune MODEL \
---macs 0.75x --align off --data FILE.npz:x_train --samples {samples} --preprocess ...`; the last method is what \
-it does by itself, the others have `--criterion` and `--repair` as named. No labels are used. With `l1`, which \
-cannot tell what they are worth, the channels of residual streams are excluded."""
+_METHODS = """Accuracy in percent on all test images. Every run is one command, `onnxprune MODEL --macs \
+0.75x --align off --data FILE.npz:x_train --samples {samples} --preprocess ...`; the last \
+method is what it does by itself, the others have `--criterion` and `--repair` as named. No \
+labels are used. With `l1`, which cannot tell what they are worth, the channels of residual \
+streams are excluded."""
 
 _SAMPLES = """Accuracy in percent on all test images, by the number of training images that it was \
-calibrated on (seed 0, no labels). The source has {base}. Seconds are those of the whole command, the start of \
-Python included."""
+calibrated on (seed 0, no labels). The source has {base}. Seconds are those of the whole \
+command, the start of Python included."""
 
-_PROOF = """Before each repair the plain cut was verified: largest masked-equivalence error {error}. The MACs \
-left, as the tool counts them, differ from the target by at most {most} of the source."""
+_PROOF = """Before each repair the plain cut was verified: largest masked-equivalence error {error}. The \
+MACs left, as the tool counts them, differ from the target by at most {most} of the source."""
 
 
 def main() -> None:

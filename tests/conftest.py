@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
-from hypothesis import settings
+# before NumPy is imported: several test processes share the cores, and BLAS threads that wait for each other
+# there are slower than one
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hypothesis import settings  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("untimed", deadline=None)  # a loaded machine is no defect

@@ -115,20 +115,12 @@ def stages_on(samples: Samples, source: Model, stages: Mapping[str, Model], job:
 
     own = job.settings
     teacher = predictor(source, threads=own.threads)
-    asked = None if own.metric is None else usual_with(own.metric, samples)
-    evaluator = Evaluator(samples, asked, teacher=teacher, output=own.output_name)
+    also = () if own.metric is None else (own.metric,)
+    evaluator = Evaluator(samples, also=also, teacher=teacher, output=own.output_name)
     found = {"before": _figures(evaluator.evaluate(teacher), itself=True)}
     for stage, model in stages.items():
         found[stage] = _figures(evaluator.evaluate(predictor(model, threads=own.threads)))
     return {stage: figures for stage, figures in found.items() if figures}
-
-
-def usual_with(metric: str, samples: Samples) -> tuple[str, ...]:
-    """The usual metrics beside a teacher, and another one."""
-    from onnxprune.evaluation import default_metrics
-
-    usual = default_metrics(labelled=samples.labelled, teacher=True)
-    return tuple(dict.fromkeys([*(own.name for own in usual), metric]))
 
 
 def _figures(found: Evaluation, *, itself: bool = False) -> dict[str, Any]:

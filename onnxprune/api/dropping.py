@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from onnxprune.api.accuracy import usual_with
 from onnxprune.api.holding import Shares
 from onnxprune.api.latency import progress_of
 from onnxprune.api.planning import measure, plan_model
@@ -17,13 +15,13 @@ from onnxprune.api.repairing import mend
 from onnxprune.api.scanning import choices_at, movable, shown_metric
 from onnxprune.api.settings import Job
 from onnxprune.coupling import Coupling
-from onnxprune.evaluation import METRICS, Evaluator, predictor
+from onnxprune.evaluation import METRICS, Evaluation, Evaluator, Metric, predictor
 from onnxprune.evaluation.evaluate import BATCH
 from onnxprune.model import Model
 from onnxprune.plan import CountsTarget, admissible_counts
 from onnxprune.plan.costs import compile_costs
 from onnxprune.plan.drop import DropTarget
-from onnxprune.sensitivity import RATIOS, Cache, HeldSamples, Row, Scan, digest_of
+from onnxprune.sensitivity import RATIOS, HeldSamples, Row, Scan, open_cache
 from onnxprune.sensitivity.curves import curve
 from onnxprune.sensitivity.search import Found, Problem, search
 from onnxprune.surgery import apply, flush_denormals
@@ -43,12 +41,10 @@ class Choice:
 
     Attributes:
         job: the same with the counts as its target.
-        metric: whose loss is bounded.
         account: for the report.
     """
 
     job: Job
-    metric: str
     account: Mapping[str, Any]
 
 
@@ -76,43 +72,37 @@ class _Choosing:
         self._coupling, self._job, self._shares, self._step = coupling, job, shares, step
         self._bound = target.points
         self._samples = HeldSamples(shares.choosing, BATCH)
+        self._trials = 0
         self._evidence = measure(coupling, job, step, samples=shares.fitting)
 
     def run(self) -> Choice:
-        own, teacher = self._job.settings, predictor(self._coupling.model, threads=self._job.settings.threads)
+        own = self._job.settings
         rows, baseline = self._scanned()
-        metric = shown_metric(own.metric, baseline)
-        asked = [metric]
-        evaluator = Evaluator(self._samples, asked, teacher=teacher, output=own.output_name)
+        metric = METRICS[shown_metric(own.metric, baseline)]
+        whole = baseline[metric.name]
+        teacher = predictor(self._coupling.model, threads=own.threads)
+        evaluator = Evaluator(self._samples, [metric.name], teacher=teacher, output=own.output_name)
 
         def loss(counts: Mapping[str, int]) -> float:
-            self._step(f"trying a plan ({len(tried) + 1})")
-            tried.append(counts)
+            """By how many points the model is worse with these counts."""
             model = self._pruned(counts)
-            run = predictor(model, threads=own.threads)
-            found = evaluator.evaluate(run, progress=progress_of(self._step))
-            return METRICS[metric].drop(baseline[metric], found[metric])
+            found = evaluator.evaluate(
+                predictor(model, threads=own.threads), progress=progress_of(self._step)
+            )
+            return metric.drop(whole, found[metric.name])
 
-        tried: list[Mapping[str, int]] = []
         limit = TRIALS if self._job.repair == "none" else REPAIRED_TRIALS
-        found = search(self._problem(rows, metric, baseline[metric]), loss, self._bound, trials=limit)
-        return Choice(self._counted(self._kept(found)), metric, self._account(found, metric, rows))
+        found = search(self._problem(rows, metric, whole), loss, self._bound, trials=limit)
+        return Choice(self._counted(self._kept(found)), self._account(found, metric.name, len(rows)))
 
-    def _scanned(self) -> tuple[tuple[Row, ...], Any]:
+    def _scanned(self) -> tuple[tuple[Row, ...], Evaluation]:
         own = self._job.settings
         scan = Scan(
             self._coupling,
             choices_at(self._coupling, self._job, RATIOS, self._step, evidence=self._evidence),
             self._samples,
-            Cache(
-                None if own.cache is None else Path(own.cache),
-                {
-                    "model": digest_of(self._coupling.model),
-                    "samples": self._samples.digest,
-                    "output": own.output_name,
-                },
-            ),
-            metrics=None if own.metric is None else usual_with(own.metric, self._samples),
+            open_cache(own.cache, self._coupling.model, self._samples.digest, own.output_name),
+            also=() if own.metric is None else (own.metric,),
             output=own.output_name,
             threads=own.threads,
         )
@@ -120,14 +110,14 @@ class _Choosing:
         baseline, rows = scan.run(movable(self._coupling, own), progress=progress_of(self._step))
         return rows, baseline
 
-    def _problem(self, rows: tuple[Row, ...], metric: str, whole: float) -> Problem:
+    def _problem(self, rows: tuple[Row, ...], metric: Metric, whole: float) -> Problem:
         groups = self._coupling.structure.by_name()
         return Problem(
             names=tuple(groups),
             sizes=np.array([group.size for group in groups.values()]),
             choices={row.group: admissible_counts(groups[row.group], self._job.grid) for row in rows},
             curves={
-                row.group: curve(row, lambda p: METRICS[metric].drop(whole, p.figures[metric].value))
+                row.group: curve(row, lambda p: metric.drop(whole, p.figures[metric.name].value))
                 for row in rows
             },
             costs=compile_costs(self._coupling.structure, "macs"),
@@ -136,13 +126,15 @@ class _Choosing:
 
     def _pruned(self, counts: Mapping[str, int]) -> Model:
         """The model with these counts, as the run would leave it."""
+        self._trials += 1
+        self._step(f"trying a plan ({self._trials})")
         planned = plan_model(self._coupling, self._counted(counts), _silent, evidence=self._evidence)
         cut = apply(self._coupling, planned.plan.kept)
         cut = replace(cut, model=flush_denormals(cut.model)[0])
-        job = self._job
-        return mend(
-            self._coupling, cut, planned.plan.kept, job, _silent, samples=self._shares.fitting
-        ).cut.model
+        mended = mend(
+            self._coupling, cut, planned.plan.kept, self._job, _silent, samples=self._shares.fitting
+        )
+        return mended.cut.model
 
     def _counted(self, counts: Mapping[str, int]) -> Job:
         reason = "every count below all of them would cost more than the bound allows"
@@ -154,7 +146,7 @@ class _Choosing:
             return found.best.counts
         return {group.name: group.size for group in self._coupling.structure.groups}
 
-    def _account(self, found: Found, metric: str, rows: tuple[Row, ...]) -> dict[str, Any]:
+    def _account(self, found: Found, metric: str, layers: int) -> dict[str, Any]:
         best = found.best
         return {
             "metric": metric,
@@ -164,7 +156,7 @@ class _Choosing:
             "predicted": 0.0 if best is None else best.predicted,
             "drop": 0.0 if best is None else best.loss,
             "trials": len(found.trials),
-            "layers": len(rows),
+            "layers": layers,
         }
 
 

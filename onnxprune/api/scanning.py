@@ -25,7 +25,7 @@ from onnxprune.plan import RatioTarget
 from onnxprune.plan.selectors import select
 from onnxprune.plan.targets import parse_share
 from onnxprune.report.build import describe_source
-from onnxprune.sensitivity import RATIOS, Cache, HeldSamples, Scan, Sensitivity, digest_of
+from onnxprune.sensitivity import RATIOS, HeldSamples, Scan, Sensitivity, open_cache
 
 COUNT = 2000
 """Samples that a scan measures on where the user names no number: accuracies to about two points."""
@@ -146,8 +146,8 @@ def scan_model(
         coupling,
         choices,
         held,
-        Cache(own.cache, {"model": digest_of(model), "samples": held.digest, "output": own.output}),
-        metrics=None if own.metric is None else (own.metric,),
+        open_cache(own.cache, model, held.digest, own.output),
+        also=() if own.metric is None else (own.metric,),
         output=own.output,
         threads=settings.threads,
     )

@@ -58,6 +58,7 @@ class Evaluator:
     Args:
         samples: to run on.
         metrics: names; None for all that the samples and the teacher allow, but ``top5``.
+        also: names of others beside these.
         teacher: what to compare with.
         output: name of the output with the scores of the classes, None for the first that can be one.
         batch: samples that are run at a time.
@@ -71,6 +72,7 @@ class Evaluator:
         samples: Samples,
         metrics: Sequence[str] | None = None,
         *,
+        also: Sequence[str] = (),
         teacher: Predict | None = None,
         output: str | None = None,
         batch: int = BATCH,
@@ -79,7 +81,8 @@ class Evaluator:
             raise UsageError("There are no samples to measure on.", hint="Check --data and --samples.")
         there = {"labelled": samples.labelled, "teacher": teacher is not None}
         self._asked = None if metrics is None else find_metrics(metrics)
-        check_needs(self._asked or (), **there)
+        self._also = find_metrics(also)
+        check_needs((*(self._asked or ()), *self._also), **there)
         if not default_metrics(**there, classes=False) and not default_metrics(**there):
             raise UsageError(
                 "Without labels and without a teacher nothing can be measured.",
@@ -157,21 +160,20 @@ class Evaluator:
 
     def _chosen(self, seen: Observation) -> tuple[Metric, ...]:
         classes = seen.classes is not None
-        if self._asked is None:
-            found = default_metrics(**self._there, classes=classes)
-            if found:
-                return found
+        usual = default_metrics(**self._there, classes=classes) if self._asked is None else self._asked
+        chosen = tuple(dict.fromkeys((*usual, *self._also)))
+        if not chosen:
             raise UsageError(
                 "The model has no output with scores of classes, so labels measure nothing.",
                 hint="Name the model to compare its outputs with (--teacher).",
             )
-        lost = [metric.name for metric in self._asked if metric.classes and not classes]
+        lost = [metric.name for metric in chosen if metric.classes and not classes]
         if lost:
             raise UsageError(
                 f"The model has no output with scores of classes, which {lost[0]!r} is about.",
                 hint="Such an output has one row a sample and one column a class. Or ask for sqnr.",
             )
-        return self._asked
+        return chosen
 
 
 class _Recorded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onnxprune.sensitivity.cache import Cache, default_folder, digest_of
+from onnxprune.sensitivity.cache import Cache, default_folder, digest_of, open_cache
 from onnxprune.sensitivity.document import Point, Row, Sensitivity
 from onnxprune.sensitivity.held import HeldSamples
 from onnxprune.sensitivity.scan import RATIOS, Scan
@@ -17,4 +17,5 @@ __all__ = [
     "Sensitivity",
     "default_folder",
     "digest_of",
+    "open_cache",
 ]

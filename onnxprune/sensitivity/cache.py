@@ -49,6 +49,24 @@ def digest_of(model: Model) -> str:
     return digest.hexdigest()
 
 
+def open_cache(
+    folder: str | os.PathLike[str] | None, model: Model, samples: str, output: str | None
+) -> Cache:
+    """The cache of a model on some samples.
+
+    Args:
+        folder: where it is; None keeps figures in memory only.
+        model: that is measured.
+        samples: digest of the samples as they are fed.
+        output: name of the output with the scores of the classes, None for the first that can be one.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+    key = {"model": digest_of(model), "samples": samples, "output": output}
+    return Cache(None if folder is None else Path(folder), key)
+
+
 class Cache:
     """The figures of one model on some samples, in one file.
 

@@ -11,7 +11,6 @@ from onnxprune.coupling import Coupling
 from onnxprune.coupling.groups import Group, Indices
 from onnxprune.evaluation import Evaluation, Evaluator, Predict, predictor
 from onnxprune.evaluation.evaluate import BATCH
-from onnxprune.evaluation.metrics import default_metrics
 from onnxprune.execution import Refusal
 from onnxprune.plan.costs import compile_costs
 from onnxprune.sensitivity.cache import Cache
@@ -44,7 +43,7 @@ class Scan:
         choices: ratio -> group -> kept units, ascending; a group that is not named keeps all.
         samples: to measure on.
         cache: where figures are looked for and kept.
-        metrics: to take; None for all that the samples allow beside the whole model as the teacher.
+        also: metrics beside those that the samples allow with the whole model as the teacher.
         output: name of the output with the scores of the classes.
         threads: of ONNX Runtime.
     """
@@ -53,7 +52,7 @@ class Scan:
     choices: Mapping[float, Mapping[str, Indices]]
     samples: HeldSamples
     cache: Cache
-    metrics: tuple[str, ...] | None = None
+    also: tuple[str, ...] = ()
     output: str | None = None
     threads: int | None = None
 
@@ -73,7 +72,7 @@ class Scan:
             UsageError: something is missing that a metric needs.
         """
         teacher = predictor(self.coupling.model, threads=self.threads)
-        evaluator = Evaluator(self.samples, self._asked(), teacher=teacher, output=self.output)
+        evaluator = Evaluator(self.samples, also=self.also, teacher=teacher, output=self.output)
         baseline = evaluator.evaluate(teacher)
         missing = {group.name: self._missing(group, baseline) for group in groups}
         busy = [group for group in groups if missing[group.name]]
@@ -83,12 +82,6 @@ class Scan:
 
     def _kept(self, group: Group, ratio: float) -> Indices:
         return self.choices[ratio].get(group.name, np.arange(group.size))
-
-    def _asked(self) -> tuple[str, ...] | None:
-        if self.metrics is None:
-            return None
-        usual = default_metrics(labelled=self.samples.labelled, teacher=True)
-        return tuple(dict.fromkeys([*(metric.name for metric in usual), *self.metrics]))
 
     def _missing(self, group: Group, baseline: Evaluation) -> list[Indices]:
         """Choices that are still to be measured, each once; one that removes nothing needs no measuring."""

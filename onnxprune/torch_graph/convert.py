@@ -12,6 +12,7 @@ from onnxprune.model.model import Model
 from onnxprune.model.naming import quoted
 from onnxprune.model.trace import trace_pair
 from onnxprune.torch_graph import operators
+from onnxprune.torch_graph.batch import required_batch
 from onnxprune.torch_graph.builder import GraphBuilder
 from onnxprune.torch_graph.module import OnnxModule
 from onnxprune.torch_graph.roles import trained_constants
@@ -28,9 +29,12 @@ def build_module(source: Source, outputs: Sequence[str] | None) -> OnnxModule:
     inputs = [value.name for value in model.proto.graph.input if value.name not in model.constants]
     module = OnnxModule(inputs, names)
     storage = Storage(module, model.constants, trained_constants(model, names))
-    GraphBuilder(model, trace_pair(model), storage).run(module)
+    traces = trace_pair(model)
+    GraphBuilder(model, traces, storage).run(module)
     module.initializer_names = MappingProxyType(dict(storage.names))
     module.eval()
+    if not traces.first.freeze.symbolic:
+        module.batch_size = required_batch(module, model)
     return module
 
 

@@ -40,6 +40,7 @@ class OnnxModule(nn.Module):  # type: ignore[misc]
             normalisation, its name in the file and the path of the parameter or buffer in this module.
         input_names: names of the inputs, in order.
         output_names: names of the values that it returns, in order.
+        batch_size: length of the leading axis that the inputs must have, None where any will do.
         inserted: batch normalisations that the source does not have.
     """
 
@@ -50,6 +51,7 @@ class OnnxModule(nn.Module):  # type: ignore[misc]
         self.input_names = tuple(inputs)
         self.output_names = tuple(outputs)
         self.initializer_names = MappingProxyType({})
+        self.batch_size: int | None = None
         self.inserted: tuple[Inserted, ...] = ()
         self._graph: fx.Graph | None = None
         self._source = ""
@@ -64,10 +66,13 @@ class OnnxModule(nn.Module):  # type: ignore[misc]
             named: the inputs that are not given by position, by their names in the graph.
 
         Raises:
-            UsageError: an input is missing, given twice, or unknown.
+            UsageError: an input is missing, given twice, or unknown; or the graph was exported for one batch
+                size, and the inputs have another.
         """
         if named or len(inputs) != len(self.input_names):
             inputs = self._ordered(inputs, named)
+        if self.batch_size is not None:
+            self._check_batch(inputs)
         return self._program(self, *inputs)  # type: ignore[misc]
 
     def _ordered(self, inputs: tuple[Tensor, ...], named: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
@@ -82,6 +87,15 @@ class OnnxModule(nn.Module):  # type: ignore[misc]
                 hint=f"Give, in this order or by name: {', '.join(map(quoted, self.input_names))}.",
             )
         return (*inputs, *(named[name] for name in left))
+
+    def _check_batch(self, inputs: tuple[Tensor, ...]) -> None:
+        found = next((x.shape[0] for x in inputs if x.dim()), self.batch_size)
+        if found != self.batch_size:
+            raise UsageError(
+                f"The graph was exported for a batch of {self.batch_size} and computes something else for a "
+                f"batch of {found}.",
+                hint="Export it with a dynamic batch, or give as many samples as it was exported for.",
+            )
 
     def attach(self, graph: fx.Graph) -> None:
         """Take over the finished graph: generate its code and compile it."""

@@ -57,7 +57,7 @@ def example(
     ratios: tuple[float, ...] = (0.25, 0.5),
     cache: Path | None = None,
     labelled: bool = True,
-    metrics: tuple[str, ...] | None = None,
+    also: tuple[str, ...] = (),
 ) -> Example:
     proto = network() if proto is None else proto
     coupling = couple(load_model(proto))
@@ -65,5 +65,5 @@ def example(
     samples = HeldSamples(ArraySamples({"image": IMAGES}, labels), BATCH)
     key = {"model": digest_of(coupling.model), "samples": samples.digest}
     choices = {ratio: kept_at(coupling, ratio) for ratio in ratios}
-    scan = Scan(coupling, choices, samples, Cache(cache, key), metrics=metrics, threads=1)
+    scan = Scan(coupling, choices, samples, Cache(cache, key), also=also, threads=1)
     return Example(coupling, samples, scan)

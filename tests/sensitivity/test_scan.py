@@ -118,7 +118,7 @@ def test_a_longer_scan_measures_only_what_is_new(tmp_path: Path) -> None:
 def test_another_metric_is_measured_where_it_is_missing(tmp_path: Path) -> None:
     first = example(cache=tmp_path)
     first.scan.run(first.groups)
-    second = example(cache=tmp_path, metrics=("top5",))
+    second = example(cache=tmp_path, also=("top5",))
     _, rows = second.scan.run(second.groups)
     assert all("top5" in point.figures for row in rows for point in row.points)
 

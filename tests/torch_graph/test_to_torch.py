@@ -97,6 +97,23 @@ def test_the_batch_may_be_another_than_that_of_a_fixed_export() -> None:
     assert check(model)(torch.randn(5, 3, 6, 6)).shape == (5, 36, 3)
 
 
+FIXED = {
+    "token": ("y = Concat<axis=1>(t, x)", {"t": (1, 1, 6)}),
+    "table": ("f = Flatten<axis=3>(x) y = Gather(f, i)", {"i": np.arange(5)}),
+    "mean over the batch": ("m = ReduceMean<axes=[0]>(x) y = Sub(x, m)", {}),
+}
+"""Graphs that know the batch: the first fails for another one, the others would be wrong."""
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_another_batch_is_refused_where_it_would_be_wrong(name: str) -> None:
+    body, constants = FIXED[name]
+    module = check(graph_of(body, constants, x=(1, 4, 6)))
+    assert module.batch_size == 1
+    with pytest.raises(UsageError, match="exported for a batch of 1"):
+        module(torch.randn(3, 4, 6))
+
+
 def test_dynamic_shapes_are_integers_and_no_tensors() -> None:
     body = """
         s = Shape(x) zero = Constant<value_ints=[0]>() n = Gather(s, zero) rest = Constant<value_ints=[-1]>()
