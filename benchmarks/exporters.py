@@ -212,9 +212,9 @@ Every cell was converted, compared in ONNX Runtime with the source framework (la
 relative difference {equivalence}). Between exporters of one network the weights left differ by at most \
 {spread}.
 
-All parameters differ by at most {params} where batch normalisation stands before a layer (torch keeps four \
-numbers a channel, the others two or three); behind a layer it is folded into it, by torch, by TFLite and by the \
-conversion from Keras. The file with `inputs_as_nchw` is as tf2onnx writes it, without that."""
+All parameters differ by at most {params} where batch normalisation stands before a layer (torch \
+keeps four numbers a channel, the others two or three); behind a layer it is folded into it, by torch, by \
+TFLite and by the conversion from Keras. The file with `inputs_as_nchw` is as tf2onnx writes it."""
 
 _DCASE = """arXiv 2203.15751 cuts the baseline of task 1a (46,246 parameters) to 11 of 16, 11 of 16 and 22 \
 of 32 filters in C1, C2 and C3. It counts as Keras does: kernels, biases, and four numbers a channel for \

@@ -48,8 +48,8 @@ def prune(
     together; the model's inputs and outputs stay as they are. Before the result is written it is
     compared with the source in which the same channels are masked.
 
-    Exit codes: 0 done, 1 done but a bound was missed (verification, budget, --strict), 2 error,
-    130 interrupted.
+    Exit codes: 0 done, 1 done but a bound was missed (verification, budget, --strict, slower
+    under --bench), 2 error, 130 interrupted.
     """
     from onnxprune.api import open_job, run
     from onnxprune.report.files import check_reports

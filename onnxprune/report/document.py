@@ -120,7 +120,7 @@ class Report:
         return next((str(found["reason"]) for found in failed), "")
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object of the contract; equal runs give equal objects (it holds no times)."""
+        """The JSON object of the contract; equal runs give equal objects, but for latencies."""
         return {
             "schema": SCHEMA,
             "source": dict(self.source),

@@ -140,6 +140,13 @@ def test_a_model_without_classes_is_compared_only():
         Evaluator(ArraySamples({"image": IMAGES}, labels), ["accuracy"]).evaluate(maps)
 
 
+def test_metrics_beside_the_usual_ones():
+    labels = IMAGES.mean(axis=(2, 3)).argmax(axis=1)
+    evaluator = Evaluator(ArraySamples({"image": IMAGES}, labels), also=["top5", "accuracy"], output="first")
+    found = evaluator.evaluate(two_headed)
+    assert list(found.figures) == ["accuracy", "balanced_accuracy", "log_loss", "top5"]
+
+
 REFUSED = {
     "labels that are not there": (None, ["accuracy"], "needs labels"),
     "a teacher that is not there": (None, ["sqnr"], "teacher"),

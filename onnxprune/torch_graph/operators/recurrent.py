@@ -154,7 +154,8 @@ def _run(
         x = x.transpose(0, 1)
         given = [None if state is None else state.transpose(0, 1) for state in given]
     zeros = x.new_zeros(len(r), x.shape[1], r.shape[-1])
-    states = tuple(zeros if state is None else state for state in given)
+    # a state that does not fit has to fail here: the fused functions do not look at its shape
+    states = tuple(zeros if state is None else state.expand_as(zeros) for state in given)
     operands = Operands(x, w, r, b, lengths, states, peepholes)
     run = FUSED[layer.kind] if _can_be_fused(layer, operands) else step_by_step
     y, last = run(layer, operands)
