@@ -59,7 +59,6 @@ METHODS: Mapping[str, Sequence[str]] = {
     "l1": PLAIN,
     "l1, lstsq": ("--criterion", "l1", "--repair", "lstsq"),
     "obs": ("--repair", "none"),
-    "obs, bias": ("--repair", "bias"),
     "obs, obs": ("--repair", "obs"),
     "obs, lstsq": (),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxprune.api.holding import Shares
@@ -110,16 +110,38 @@ def drop_notes(section: Mapping[str, Any]) -> Iterator[str]:
 
 
 def stages_on(samples: Samples, source: Model, stages: Mapping[str, Model], job: Job) -> dict[str, Any]:
-    """Figures by stage and metric; of the source, ``before``, those that are no comparison with itself."""
+    """Figures by stage and metric, with the metric and the output that a job names."""
+    own = job.settings
+    also = () if own.metric is None else (own.metric,)
+    return figures_by_stage(samples, source, stages, threads=own.threads, output=own.output_name, also=also)
+
+
+def figures_by_stage(
+    samples: Samples,
+    source: Model,
+    stages: Mapping[str, Model],
+    *,
+    threads: int | None = None,
+    output: str | None = None,
+    also: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Figures by stage and metric; of the source, ``before``, those that are no comparison with itself.
+
+    Args:
+        samples: to measure on.
+        source: the model that the others are compared with.
+        stages: models by the names that the report gives them.
+        threads: of ONNX Runtime.
+        output: name of the output with the scores of the classes.
+        also: metrics beside the usual ones.
+    """
     from onnxprune.evaluation import Evaluator, predictor  # brings ONNX Runtime with it
 
-    own = job.settings
-    teacher = predictor(source, threads=own.threads)
-    also = () if own.metric is None else (own.metric,)
-    evaluator = Evaluator(samples, also=also, teacher=teacher, output=own.output_name)
+    teacher = predictor(source, threads=threads)
+    evaluator = Evaluator(samples, also=also, teacher=teacher, output=output)
     found = {"before": _figures(evaluator.evaluate(teacher), itself=True)}
     for stage, model in stages.items():
-        found[stage] = _figures(evaluator.evaluate(predictor(model, threads=own.threads)))
+        found[stage] = _figures(evaluator.evaluate(predictor(model, threads=threads)))
     return {stage: figures for stage, figures in found.items() if figures}
 
 

@@ -12,16 +12,18 @@ from typing import Any
 from onnxprune.api.accuracy import drop_notes, measured_accuracy, missed_drop, within_bound
 from onnxprune.api.holding import open_shares
 from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
+from onnxprune.api.quantizing import Copies, copy_path, make_copies, with_copies, write_copy
 from onnxprune.api.repairing import mend
 from onnxprune.api.settings import Job
 from onnxprune.api.sources import Source, open_source, opening
+from onnxprune.api.writing import take_back, written
 from onnxprune.calibration import Samples, notes_of
 from onnxprune.errors import VerificationError
-from onnxprune.model import Model, save_model
+from onnxprune.model import Model
 from onnxprune.model.save import check_output
 from onnxprune.plan import BudgetTarget, RatioTarget
 from onnxprune.plan.problem import TOLERANCE
-from onnxprune.report import Report, build, measure
+from onnxprune.report import Report, build
 from onnxprune.report.figures import plural
 from onnxprune.report.groups import group_accounts
 from onnxprune.report.scores import Histogram, histograms
@@ -38,10 +40,12 @@ class PruneResult:
     Attributes:
         model: the pruned model; ``model.to_proto()`` gives it to other libraries.
         report: figures, cuts, verification and warnings.
+        quantized: its quantised copy, None where none was asked for.
     """
 
     model: Model
     report: Report
+    quantized: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ def run(
     model = open_source(source, example_inputs=example_inputs)
     if output is not None:
         check_output(output, model)
+        if job.settings.quantize is not None:
+            check_output(copy_path(output, job.settings.quantize), model)
     coupling = open_model(model, step, job.settings.factor)
     if must_cut and not job.only_cleans:
         check_prunable(coupling.structure, model)
@@ -104,13 +110,34 @@ def run(
         section = measured_accuracy(model, models, shares, job, step, bound=bound)
         report = replace(report, accuracy=section, warnings=(*report.warnings, *drop_notes(section)))
     writable = None if report.wrong else output
+    copies = None if report.wrong else make_copies(model, outcome.cut.model, shares, job, step)
+    if copies is not None:
+        report = replace(report, accuracy=with_copies(report.accuracy, model, copies, shares, job))
     step("writing")
-    saved = _weighed(outcome.cut.model) if writable is None else _saved(outcome.cut.model, writable)
+    saved, copy, report = _write(outcome.cut.model, copies, writable, report, job, shares.fitting)
     if job.settings.bench and not report.wrong:
         from onnxprune.api.latency import against_source  # brings ONNX Runtime with it
 
-        report = replace(report, latency={**report.latency, **against_source(model, saved, job, step)})
-    return PruneResult(saved, _finished(report, job, saved, output=output, flushed=outcome.flushed))
+        others = {} if copies is None else copies.named(str(job.settings.quantize))
+        named = {"source": model, "pruned": saved, **others}
+        report = replace(report, latency={**report.latency, **against_source(named, job, step)})
+    full = _finished(report, job, saved, output=output, flushed=outcome.flushed)
+    return PruneResult(saved, full, copy)
+
+
+def _write(
+    model: Model, copies: Copies | None, path: Path | None, report: Report, job: Job, fitting: Samples | None
+) -> tuple[Model, Model | None, Report]:
+    """The result and its quantised copy, both written or none, and the report with what is said of the copy."""
+    saved = written(model, path)
+    if copies is None:
+        return saved, None, report
+    try:
+        found = write_copy(copies, path, job, fitting)
+    except BaseException:
+        take_back(saved)
+        raise
+    return saved, found.model, replace(report, quantization=found.account)
 
 
 def _noted(planned: Planned, samples: Samples | None) -> Planned:
@@ -150,18 +177,6 @@ def _verified(planned: Planned, outcome: _Outcome, job: Job) -> dict[str, Any]:
     except VerificationError as exc:
         found = Verification(True, inf, 0.0, 0, False, exc.message)
     return asdict(found)
-
-
-def _saved(model: Model, path: Path) -> Model:
-    nbytes = save_model(model, path)
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
-    return replace(model, path=path, nbytes=nbytes, sha256=digest)
-
-
-def _weighed(model: Model) -> Model:
-    """The model with the size that its file would have."""
-    return replace(model, nbytes=measure.file_bytes(model), sha256="")
 
 
 def _report(
@@ -214,10 +229,10 @@ def _finished(
     report: Report, job: Job, saved: Model, *, output: Path | None, flushed: tuple[str, ...]
 ) -> Report:
     """The report with what is known once the bytes are."""
-    written = output is not None and saved.sha256 != ""
+    done = output is not None and saved.sha256 != ""
     full = replace(
         report,
-        output=build.describe_output(output, saved, written=written, flushed=flushed),
+        output=build.describe_output(output, saved, written=done, flushed=flushed),
         totals={**report.totals, "bytes": (report.totals["bytes"][0], saved.nbytes)},
     )
     return replace(full, missed=tuple(_missed(full, job)))

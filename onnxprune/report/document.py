@@ -75,6 +75,7 @@ class Report:
         verification: by method; ``masked_equivalence`` where it was asked for.
         accuracy: empty unless measured.
         latency: empty unless measured.
+        quantization: of the result's quantised copy; empty where none was asked for.
         warnings: what the user should know.
         alignment: grid of the channel counts, and the totals planned before aligning to it.
         missed: bounds that the result does not hold; the exit code is 1 when there are any.
@@ -98,6 +99,7 @@ class Report:
     alignment: Mapping[str, Any] = field(default_factory=dict)
     missed: tuple[str, ...] = ()
     repair: Mapping[str, Any] = field(default_factory=dict)
+    quantization: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[GroupAccount, ...] = ()
     scores: Mapping[str, Histogram] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -136,6 +138,7 @@ class Report:
             "alignment": dict(self.alignment),
             "missed": list(self.missed),
             "repair": dict(self.repair),
+            "quantization": dict(self.quantization),
             "groups": [group.to_dict() for group in self.groups],
             "scores": {name: histogram.to_dict() for name, histogram in self.scores.items()},
             "versions": dict(self.versions),

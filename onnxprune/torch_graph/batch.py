@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ def required_batch(module: OnnxModule, model: Model) -> int | None:
         try:
             halves = [_outputs(module(*part)) for part in parts]
             whole = _outputs(module(*joined))
-            free = all(_equal(both, y) for *both, y in zip(*halves, whole, strict=True))
+            free = all(_is_joined(y, both) for *both, y in zip(*halves, whole, strict=True))
         except Exception:  # torch raises many kinds where shapes do not fit
             free = False
     return None if free else int(size)
@@ -54,9 +55,11 @@ def _rank(value: ValueInfoProto) -> int:
 
 
 def _drawn(value: ValueInfoProto, generator: torch.Generator) -> Tensor:
-    """Normal numbers, or zeros and ones where the input takes integers."""
+    """Normal numbers, or zeros and ones where an input takes integers; one where it is a single number."""
     kind = value.type.tensor_type
     dtype, shape = DTYPES[kind.elem_type], [dim.dim_value for dim in kind.shape.dim]
+    if not shape:
+        return torch.ones(shape, dtype=dtype)
     if dtype.is_floating_point:
         return torch.randn(shape, generator=generator).to(dtype)
     return torch.randint(0, 2, shape, generator=generator).to(dtype)
@@ -66,10 +69,17 @@ def _outputs(found: Any) -> Sequence[Tensor]:
     return found if isinstance(found, tuple) else (found,)
 
 
-def _equal(halves: Sequence[Tensor], whole: Tensor) -> bool:
-    """Whether a result is that of two halves one after the other."""
-    wanted = torch.cat(list(halves)).double()
-    if wanted.shape != whole.shape:
+def _is_joined(whole: Tensor, halves: Sequence[Tensor]) -> bool:
+    """Whether a result is that of two halves one after the other along some axis, or knows no batch."""
+    candidates = (torch.cat(list(halves), axis) for axis in range(whole.dim()))
+    same = [halves[0]] if _close(halves[0], halves[1]) else []
+    return any(_close(whole, wanted) for wanted in chain(same, candidates))
+
+
+def _close(found: Tensor, wanted: Tensor) -> bool:
+    if found.shape != wanted.shape:
         return False
-    limit = _TOLERANCE * float(wanted.abs().max()) if wanted.numel() else 0.0
-    return bool(torch.allclose(whole.double(), wanted, rtol=_TOLERANCE, atol=limit, equal_nan=True))
+    found, wanted = found.double(), wanted.double()
+    finite = wanted[wanted.isfinite()]
+    limit = _TOLERANCE * float(finite.abs().max()) if finite.numel() else 0.0
+    return bool(torch.allclose(found, wanted, rtol=_TOLERANCE, atol=limit, equal_nan=True))

@@ -13,6 +13,7 @@ import numpy as np
 
 from onnxprune.coupling import Coupling, Structure
 from onnxprune.coupling.groups import Floats, Indices
+from onnxprune.execution.execution import Refusal
 from onnxprune.plan.costs import Costs, compile_costs
 from onnxprune.runtime.feeds import Feed
 from onnxprune.runtime.latency.cache import Store
@@ -22,8 +23,14 @@ from onnxprune.runtime.profile import Profile, record
 from onnxprune.runtime.turns import Advance
 
 DESIGNS = 20
-RUNS = 12
-"""Of each design; nodes are timed singly, so that few undisturbed runs of each suffice."""
+FEWEST = 10
+"""Designs without which there is no table."""
+
+RUNS = (5, 12)
+"""Fewest and most of each design; nodes are timed singly, so that few undisturbed runs suffice."""
+
+SECONDS = 0.5
+"""That the runs of a design may take, where the fewest take less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,30 +145,42 @@ def layer_table(
         advance: told how many designs are done, and of how many.
 
     Raises:
-        Refusal: ONNX Runtime does not run a design.
+        Refusal: ONNX Runtime does not run most of the designs.
     """
     known = store.load() if store is not None else None
     if known is not None:
         return LayerTable(coupling.structure, grid, _restored(known), int(known["designs"]), cached=True)
-    found = _measured(coupling, feed, grid=grid, threads=threads, advance=advance)
-    table = LayerTable(coupling.structure, grid, found, DESIGNS)
+    found, designs = _measured(coupling, feed, grid=grid, threads=threads, advance=advance)
+    table = LayerTable(coupling.structure, grid, found, designs)
     if store is not None:
         store.save(_stored(table))
     return table
 
 
-def _measured(coupling: Coupling, feed: Feed, *, grid: int, threads: int, advance: Advance | None) -> Fit:
+def _measured(
+    coupling: Coupling, feed: Feed, *, grid: int, threads: int, advance: Advance | None
+) -> tuple[Fit, int]:
+    """The fit, and at how many designs it was measured: those that do not run are left out."""
     profiles: list[Profile] = []
     shares: list[Floats] = []
+    runs = RUNS[0]
+    refused: Refusal | None = None
     with tempfile.TemporaryDirectory() as folder:
-        for design in draw_designs(coupling, grid, DESIGNS, seed=0):
-            model = runnable(coupling, design.kept, Path(folder))
-            profiles.append(record(model, feed, runs=RUNS, threads=threads))
-            shares.append(design.shares)
+        for place, design in enumerate(draw_designs(coupling, grid, DESIGNS, seed=0), start=1):
+            try:
+                model = runnable(coupling, design.kept, Path(folder))
+                profiles.append(record(model, feed, runs=runs, threads=threads))
+                shares.append(design.shares)
+            except Refusal as exc:
+                refused = exc
             if advance is not None:
-                advance(len(profiles), DESIGNS)
+                advance(place, DESIGNS)
+            if profiles:
+                runs = int(np.clip(SECONDS / float(profiles[0].whole.min()), *RUNS))
+    if refused is not None and len(profiles) < FEWEST:
+        raise refused
     lengths = Lengths(coupling.structure, grid).at(np.array(shares))
-    return fit(Observations(tuple(profiles), lengths))
+    return fit(Observations(tuple(profiles), lengths)), len(profiles)
 
 
 def _stored(table: LayerTable) -> dict[str, Any]:
