@@ -151,9 +151,9 @@ def main() -> None:
         "Cost of the criteria",
         f"{path.stem}, untrained, {arguments.samples} random images, threads: {arguments.threads}. Seconds "
         "from the samples to the scores of all groups, sessions and torch modules included, but not loading "
-        "and coupling. *Runs* is this time over that of running the model on the same images in ONNX "
-        "Runtime. Memory is what is added to the model, its coupling and the images. Criteria that look at "
-        "weights alone take no samples.",
+        "and coupling. *Runs* is the processor time over that of running the model on the same images in "
+        "ONNX Runtime. Memory is what is added to the model, its coupling and the images. Criteria that look "
+        "at weights alone take no samples.",
         table(("criterion", "seconds", "processor, s", "runs", "memory, MB"), rows),
         *([arguments.note] if arguments.note else []),
     )

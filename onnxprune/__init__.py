@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from onnxprune.api import PruneResult, VerifyResult, convert, inspect, prune, verify
     from onnxprune.api.benchmarking import benchmark
     from onnxprune.api.evaluation import Comparison, compare, evaluate
+    from onnxprune.api.quantizing import QuantizeResult, quantize
     from onnxprune.api.scanning import measure_sensitivity
     from onnxprune.calibration import ArraySamples, Batch, Evidence, Samples, open_samples
     from onnxprune.coupling import Coupling, couple
@@ -77,6 +78,7 @@ __all__ = [
     "Plan",
     "PlanOptions",
     "PruneResult",
+    "QuantizeResult",
     "Repaired",
     "Report",
     "Samples",
@@ -106,6 +108,7 @@ __all__ = [
     "parse_ratio",
     "parse_size",
     "prune",
+    "quantize",
     "recheck",
     "register",
     "repair_cut",
@@ -121,6 +124,7 @@ _HOMES = {
     "onnxprune.api": ("PruneResult", "VerifyResult", "convert", "inspect", "prune", "verify"),
     "onnxprune.api.benchmarking": ("benchmark",),
     "onnxprune.api.evaluation": ("Comparison", "compare", "evaluate"),
+    "onnxprune.api.quantizing": ("QuantizeResult", "quantize"),
     "onnxprune.api.scanning": ("measure_sensitivity",),
     "onnxprune.calibration": ("ArraySamples", "Batch", "Evidence", "Samples", "open_samples"),
     "onnxprune.coupling": ("Coupling", "couple"),

@@ -33,6 +33,8 @@ def describe(job: Job) -> dict[str, Any]:
         "granularity": own.granularity,
         "verify": own.verify,
         "strict": own.strict,
+        "quantize": own.quantize,
+        "ranges": own.ranges if own.quantize else None,
         "seed": own.seed,
         "threads": own.threads,
         "data": _describe_data(own.data),

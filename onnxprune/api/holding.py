@@ -72,7 +72,8 @@ def open_shares(job: Job, coupling: Coupling, step: Step) -> Shares:
     )
     back = held_back(opened.count, count, wanted)
     choosing, held = split(opened, back / opened.count, seed=own.seed) if back else (opened, None)
-    return Shares(some(choosing, own.seed, own.samples), choosing, held)
+    fitting = some(choosing, own.seed) if isinstance(job.target, DropTarget) else choosing
+    return Shares(fitting, choosing, held)
 
 
 def held_back(total: int, count: int | None, wanted: int) -> int:
@@ -88,18 +89,16 @@ def held_back(total: int, count: int | None, wanted: int) -> int:
     return min(wanted, max(spare, int(total * SHARE)))
 
 
-def some(samples: Samples, seed: int, count: int | None = None) -> Samples:
+def some(samples: Samples, seed: int) -> Samples:
     """So many of the samples that a criterion or a repair has enough.
 
     Args:
         samples: all of them.
         seed: decides which.
-        count: number that the user asked for, None for the usual one.
     """
-    enough = max(DEFAULT_COUNT, count or 0)
-    if samples.count <= enough:
+    if samples.count <= DEFAULT_COUNT:
         return samples
-    return taken(samples, chosen(samples.count, enough, seed))
+    return taken(samples, chosen(samples.count, DEFAULT_COUNT, seed))
 
 
 def _wanted(job: Job, coupling: Coupling) -> int:

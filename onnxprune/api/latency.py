@@ -68,12 +68,11 @@ def find_counts(
     return replace(options, target=found.target), found.to_dict()
 
 
-def against_source(source: Model, result: Model, job: Job, step: Callable[[str], None]) -> Mapping[str, Any]:
+def against_source(models: Mapping[str, Model], job: Job, step: Callable[[str], None]) -> Mapping[str, Any]:
     """The result measured against its source, for the report.
 
     Args:
-        source: the model before pruning.
-        result: the one after it, written or not.
+        models: ``source``, ``pruned``, and others by name; written or not.
         job: says with how many threads, and the seed.
         step: told the name of each step.
 
@@ -82,13 +81,13 @@ def against_source(source: Model, result: Model, job: Job, step: Callable[[str],
     """
     own = job.settings
     settings = BenchSettings(threads=(own.threads or 1,), seconds=SECONDS, seed=own.seed)
-    with subjects((("source", source), ("pruned", result))) as found:
+    with subjects(list(models.items())) as found:
         measured = run_benchmark(found, settings, step=step, advance=progress_of(step))
-    rows = dict(zip(("source", "pruned"), measured.results[0].rows, strict=True))
+    rows = dict(zip(models, measured.results[0].rows, strict=True))
     ratio = rows["pruned"].ratio
     memory = {name: alone.to_dict() for name, alone in zip(rows, measured.alone, strict=True)}
     return {
-        "models": {name: {**row.timing.to_dict(), **memory[name]} for name, row in rows.items()},
+        "models": {name: {**row.to_dict(), **memory[name]} for name, row in rows.items()},
         **(ratio.to_dict() if ratio else {}),
         "threads": measured.results[0].threads,
         "batch": rows["source"].batch,

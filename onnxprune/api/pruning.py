@@ -45,6 +45,8 @@ def prune(
     cache: str | os.PathLike[str] | None = None,
     verify: bool = True,
     bench: bool = False,
+    quantize: str | None = None,
+    ranges: str = "minmax",
     seed: int = 0,
     threads: int | None = None,
     repair: str | None = None,
@@ -102,6 +104,8 @@ def prune(
             for none.
         verify: compare the result with the masked source on random inputs before it is written.
         bench: measure the result against the source; ``report.missed`` says where it is slower.
+        quantize: ``int8`` or ``fp16``: make a quantised copy of the result too, written beside it.
+        ranges: of its activations: ``minmax``, ``entropy`` or ``percentile``.
         seed: of every random choice.
         threads: of ONNX Runtime, None leaves the choice to it.
         repair: ``none``, or how the weights that are left make up for those that went: ``merge``,
@@ -144,6 +148,8 @@ def prune(
         cache=cache,
         verify=verify,
         bench=bench,
+        quantize=quantize,
+        ranges=ranges,
         seed=seed,
         threads=threads,
         repair=repair,

@@ -137,17 +137,24 @@ def make_copies(source: Model, result: Model, shares: Shares, job: Job, step: St
     return Copies(quantize_model(source, how), quantize_model(result, how))
 
 
-def with_copies(
-    accuracy: Mapping[str, Any], source: Model, copies: Copies, shares: Shares, job: Job
-) -> Mapping[str, Any]:
-    """The section ``accuracy`` of a report with the quantised copies as further stages."""
-    if shares.held is None or "stages" not in accuracy:
-        return accuracy
+def judged(copies: Copies, source: Model, shares: Shares, job: Job) -> Mapping[str, Any]:
+    """Figures of the copies on samples that were held back; empty without any.
+
+    Args:
+        copies: of source and result.
+        source: that they are compared with.
+        shares: samples.
+        job: kind, output, threads.
+
+    Raises:
+        InputError: a copy does not run.
+    """
+    if shares.held is None:
+        return {}
     own = job.settings
     named = copies.named(str(own.quantize))
-    more = _stages(shares.held, source, named, threads=own.threads, output=own.output_name)
-    more.pop("before", None)
-    return {**accuracy, "stages": {**accuracy["stages"], **more}}
+    found = _stages(shares.held, source, named, threads=own.threads, output=own.output_name)
+    return {name: found[name] for name in named if name in found}
 
 
 def write_copy(copies: Copies, beside: Path | None, job: Job, fitting: Samples | None) -> QuantizeResult:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import file_digest
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from onnxprune.api.accuracy import drop_notes, measured_accuracy, missed_drop, within_bound
 from onnxprune.api.holding import open_shares
 from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
-from onnxprune.api.quantizing import Copies, copy_path, make_copies, with_copies, write_copy
+from onnxprune.api.quantizing import Copies, copy_path, judged, make_copies, write_copy
 from onnxprune.api.repairing import mend
 from onnxprune.api.settings import Job
 from onnxprune.api.sources import Source, open_source, opening
@@ -111,8 +110,8 @@ def run(
         report = replace(report, accuracy=section, warnings=(*report.warnings, *drop_notes(section)))
     writable = None if report.wrong else output
     copies = None if report.wrong else make_copies(model, outcome.cut.model, shares, job, step)
-    if copies is not None:
-        report = replace(report, accuracy=with_copies(report.accuracy, model, copies, shares, job))
+    if copies is not None and report.accuracy.get("stages"):
+        report = replace(report, quantization={"accuracy": judged(copies, model, shares, job)})
     step("writing")
     saved, copy, report = _write(outcome.cut.model, copies, writable, report, job, shares.fitting)
     if job.settings.bench and not report.wrong:
@@ -128,7 +127,7 @@ def run(
 def _write(
     model: Model, copies: Copies | None, path: Path | None, report: Report, job: Job, fitting: Samples | None
 ) -> tuple[Model, Model | None, Report]:
-    """The result and its quantised copy, both written or none, and the report with what is said of the copy."""
+    """The result and its quantised copy, both written or none, and the report with the copy in it."""
     saved = written(model, path)
     if copies is None:
         return saved, None, report
@@ -137,7 +136,7 @@ def _write(
     except BaseException:
         take_back(saved)
         raise
-    return saved, found.model, replace(report, quantization=found.account)
+    return saved, found.model, replace(report, quantization={**found.account, **report.quantization})
 
 
 def _noted(planned: Planned, samples: Samples | None) -> Planned:

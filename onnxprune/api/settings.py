@@ -82,6 +82,8 @@ class Settings:
             number.
         cache: folder of figures that ``max_drop`` or ``latency`` has measured before; None keeps none.
         bench: whether the result is measured against the source, which it must not be slower than.
+        quantize: kind of the quantised copy that is made of the result, None for none.
+        ranges: how it reads the ranges of activations off the samples.
     """
 
     ratio: str | float | None = None
@@ -113,6 +115,8 @@ class Settings:
     holdout: int | None = None
     cache: str | os.PathLike[str] | None = None
     bench: bool = False
+    quantize: str | None = None
+    ranges: str = "minmax"
 
     @property
     def spec(self) -> Spec:
@@ -229,6 +233,11 @@ def open_job(settings: Settings) -> Job:
         if value is not None and value < low:
             raise UsageError(f"--{name} {value} is too small.", hint=f"Give {low} or more.")
     _check_data(settings)
+    if settings.quantize is not None:
+        from onnxprune.runtime.quantization import KINDS, RANGES
+
+        choose("quantization", settings.quantize, KINDS)
+        choose("ranges", settings.ranges, dict.fromkeys(RANGES))
     if settings.repair not in (None, "none", "auto"):
         from onnxprune.repair.methods import check_method  # brings ONNX Runtime with it
 

@@ -48,7 +48,7 @@ def _look(task: Task, loss: Loss) -> Look:
         module = to_torch(taps.model(), outputs=[*outputs, *taps.values.values()])
         module.requires_grad_(False)
         rng = np.random.default_rng(task.seed)
-        size = task.batch(task.samples, held=None)
+        size = task.batch(task.samples, held=None, copies=1)
         with _threads(task.threads):
             for batch in task.samples.batches(size):
                 found = _derivatives(module, taps, batch, loss, rng)

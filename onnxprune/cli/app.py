@@ -19,6 +19,7 @@ from onnxprune.cli.evaluate import evaluate as evaluate_verb
 from onnxprune.cli.flat import Verb, flat
 from onnxprune.cli.inspect import inspect as inspect_verb
 from onnxprune.cli.prune import prune as prune_verb
+from onnxprune.cli.quantize import quantize as quantize_verb
 from onnxprune.cli.sensitivity import sensitivity as sensitivity_verb
 from onnxprune.cli.verify import verify as verify_verb
 from onnxprune.errors import UsageError
@@ -103,6 +104,15 @@ VERBS: Mapping[str, Entry] = {
         (
             ("sensitivity model.onnx --data val.npz", "a table: layers against ratios"),
             ("sensitivity model.onnx --data val.npz --plot curves.png --ratios 0.3,0.6", "and a picture"),
+        ),
+    ),
+    "quantize": Entry(
+        quantize_verb,
+        "MODEL",
+        "a copy in int8 or fp16",
+        (
+            ("quantize model.onnx --data val.npz", "int8, with ranges read off samples"),
+            ("quantize model.onnx --to fp16", "half the size"),
         ),
     ),
     "verify": Entry(

@@ -21,6 +21,7 @@ from onnxprune.cli.options import (
     ScopeOptions,
     TargetOptions,
 )
+from onnxprune.cli.quantize_options import QuantizeOptions
 from onnxprune.cli.repair_options import RepairOptions
 from onnxprune.cli.settings import settings
 from onnxprune.cli.stdout import deliver, working
@@ -38,6 +39,7 @@ def prune(
     scope: ScopeOptions,
     data: DataOptions,
     repair: RepairOptions,
+    quantization: QuantizeOptions,
     accuracy: AccuracyOptions,
     checks: CheckOptions,
     output: OutputOptions,
@@ -57,7 +59,7 @@ def prune(
     goal = output.output or model.with_name(f"{model.stem}.pruned.onnx")
     reports = output.report or []
     with working(show=not (output.json or output.quiet), timed=output.verbose > 0) as step:
-        job = open_job(settings(target, criterion, scope, data, checks, repair, accuracy))
+        job = open_job(settings(target, criterion, scope, data, checks, repair, accuracy, quantization))
         check_reports(reports, (model, goal))
         written = None if output.dry_run else goal
         result = run(model, job, output=written, progress=step, must_cut=not output.dry_run)
@@ -69,18 +71,16 @@ def prune(
 
 def _write_reports(result: PruneResult, paths: Sequence[Path]) -> None:
     """Write all reports, or take back the model too: a run that fails leaves no output."""
-    from onnxprune.model.save import data_path
+    from onnxprune.api.writing import take_back
     from onnxprune.report.files import write_report
 
     try:
         for path in paths:
             write_report(result.report, path)
     except BaseException:
-        model = result.model
-        if result.report.output["written"] and model.path is not None:
-            if model.path.stat().st_size != model.nbytes:
-                data_path(model.path).unlink()
-            model.path.unlink()
+        if result.report.output["written"]:
+            for model in filter(None, (result.model, result.quantized)):
+                take_back(model)
         raise
 
 

@@ -14,6 +14,7 @@ from onnxprune.cli.options import (
     ScopeOptions,
     TargetOptions,
 )
+from onnxprune.cli.quantize_options import QuantizeOptions
 from onnxprune.cli.repair_options import RepairOptions
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def settings(
     checks: CheckOptions | None = None,
     repair: RepairOptions | None = None,
     accuracy: AccuracyOptions | None = None,
+    quantization: QuantizeOptions | None = None,
 ) -> Settings:
     """The options as the settings of a run; texts that need parsing are parsed."""
     from onnxprune.api import Settings
@@ -65,6 +67,8 @@ def settings(
         verify=checks.verify,
         strict=checks.strict,
         bench=checks.bench,
+        quantize=None if quantization is None else quantization.quantize,
+        ranges="minmax" if quantization is None else quantization.ranges,
         threads=checks.threads,
         repair=None if repair is None else repair.repair,
         max_drop=accuracy.max_drop,

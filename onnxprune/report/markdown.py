@@ -10,6 +10,7 @@ from onnxprune.report.accuracy_lines import accuracy_lines
 from onnxprune.report.document import Report, criteria_text, target_text
 from onnxprune.report.figures import count, factor, percent, printable, share, size, tiny
 from onnxprune.report.latency import latency_text, search_text
+from onnxprune.report.quantization import comparison
 from onnxprune.report.repair_text import repair_text
 from onnxprune.report.rows import label
 
@@ -33,6 +34,8 @@ def markdown(report: Report) -> str:
         _totals(report),
         "## Outcome\n\n" + "\n".join(f"- {line}" for line in _outcome(report)),
     ]
+    if report.quantization:
+        parts.append(f"## Quantised\n\n{_quantized(report)}")
     if report.layers:
         parts.append(f"## Layers\n\n{_folded(_layers(report), len(report.layers))}")
     return "\n\n".join(parts) + "\n"
@@ -90,6 +93,11 @@ def _outcome(report: Report) -> Iterator[str]:
         yield f"**Missed**: {escaped(text)}"
     for text in report.warnings:
         yield f"Note: {escaped(text)}"
+
+
+def _quantized(report: Report) -> str:
+    head, *rows = comparison(report)
+    return _table(head, rows, "l" + "r" * (len(head) - 1))
 
 
 def _layers(report: Report) -> str:

@@ -14,6 +14,7 @@ from onnxprune.report.accuracy_lines import accuracy_lines
 from onnxprune.report.document import Change, Report, criteria_text, target_text
 from onnxprune.report.figures import count, factor, percent, plural, printable, share, shortened, size, tiny
 from onnxprune.report.latency import latency_text, search_text
+from onnxprune.report.quantization import as_grid, comparison
 from onnxprune.report.repair_text import repair_text
 from onnxprune.report.rows import SCREEN, Line, label, listing
 from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
@@ -46,6 +47,8 @@ def show(
         parts.append(layers(report, room, chars, None if verbose else SCREEN))
         alone = [(label(row), row.reason) for row in report.layers if row.status != "pruned"]
         parts += reasons(alone, f"{len(alone)} of {plural(len(report.layers), 'layer')} kept all channels")
+    if report.quantization:
+        parts.append(as_grid(comparison(report)))
     emit(console, [*parts, outcome(report, chars, files, hint)])
 
 
@@ -145,6 +148,11 @@ def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Ta
     else:
         why = "it failed verification" if report.wrong else "dry run"
         table.add_row(Text(f"{chars.dash} not written", "yellow"), why)
+    copy = report.quantization.get("output", {})
+    if copy.get("written"):
+        table.add_row(
+            Text(f"{chars.good} written", "green"), f"{printable(copy['path'])} ({size(copy['bytes'])})"
+        )
     for file in files:
         table.add_row(f"{chars.good} report", printable(file))
     for text in report.missed:

@@ -8,12 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from onnxprune.errors import InputError
 from onnxprune.model.constants import Array, Constants
+from onnxprune.model.naming import quoted
 from onnxprune.torch_graph.module import OnnxModule, batch_norm
 from onnxprune.torch_graph.naming import Attributes, legal
 
 _BITS = {"bfloat16": (np.int16, torch.bfloat16)}
 """Types that NumPy does not know: how to look at their bits, and what torch calls them."""
+_WIDENED = {"int4": np.int8, "uint4": np.uint8, "int2": np.int8, "uint2": np.uint8}
+"""Types that torch does not compute with, and those that hold their values."""
 _PARTS = ("weight", "bias", "running_mean", "running_var")
 """Where a batch normalisation of torch keeps what ONNX gives it in this order."""
 
@@ -64,7 +68,7 @@ class Storage:
         """Path of values that are not trained."""
         if name not in self._buffers:
             self._buffers[name] = self.free(name)
-            self._module.register_buffer(self._buffers[name], to_tensor(values), persistent=False)
+            self._module.register_buffer(self._buffers[name], self._made(name, values), persistent=False)
         return self._buffers[name]
 
     def batch_norm(self, names: Sequence[str], *, epsilon: float, momentum: float) -> str:
@@ -103,18 +107,28 @@ class Storage:
         found = {name: path for name, path in self._paths.items() if path.partition(".")[0] in paths}
         self._paths = found
 
+    def _made(self, name: str, values: Array) -> Tensor:
+        try:
+            return to_tensor(values)
+        except TypeError as exc:
+            raise InputError(
+                f"The constant {quoted(name)} holds elements of type {values.dtype.name}, which torch does "
+                "not compute with.",
+                hint="Export the model with floats or integers of eight bits or more.",
+            ) from exc
+
     def free(self, name: str) -> str:
         """A legal attribute name of the module that is not in use."""
         return legal(name, Attributes(self._module))
 
 
 def to_tensor(values: Array) -> Tensor:
-    """A copy of an array as a tensor of the same type.
+    """A copy of an array as a tensor of the same type, or of bytes where it holds less.
 
     Raises:
         TypeError: torch has no such type.
     """
-    owned = np.array(values)
+    owned = np.array(values, dtype=_WIDENED.get(values.dtype.name))
     if owned.dtype.name in _BITS:
         bits, dtype = _BITS[owned.dtype.name]
         return torch.from_numpy(owned.view(bits)).view(dtype)

@@ -60,6 +60,7 @@ def test_the_json_object_keeps_the_contract(model: Path) -> None:
         "groups": ["conv1"],
         "status": "pruned",
         "reason": "",
+        "removed_by": [16],
     }
     assert rows["head"]["group"] is None
     assert "logits" in rows["head"]["reason"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -54,7 +55,7 @@ def attention(call: Call) -> Any:
     alone = not any(call.node.output[1:]) and not any(call.has(i) for i in (4, 5, 6))
     if alone and settings.is_plain and not (settings.is_causal and call.has(3)):
         return call.emit(attend, *operands[:4], settings)
-    found = call.emit(attend_step_by_step, *operands, settings=settings)
+    found = call.emit(attend_step_by_step, operands, settings)
     return tuple(call.item(found, k) for k in range(4))
 
 
@@ -85,37 +86,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, settings: Setti
     return y.transpose(1, 2).flatten(2) if folded else y
 
 
-def attend_step_by_step(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    mask: Tensor | None,
-    past_key: Tensor | None,
-    past_value: Tensor | None,
-    *lengths: Tensor | None,
-    settings: Settings,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Attention with all results of the operator: values, keys, values of the cache, scores.
+def attend_step_by_step(operands: Sequence[Any], settings: Settings) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Attention with all results of the operator: values, keys and values of the cache, scores.
 
     Args:
-        q: queries, (batch, heads, length, size), or with heads and size in one last axis.
-        k: keys; several query heads may share one.
-        v: values.
-        mask: added to the scores, or true where a key may be seen.
-        past_key: keys of earlier steps, which come first.
-        past_value: their values.
-        lengths: how many keys of each sample count, (batch,), or None.
+        operands: queries, keys, values, mask, keys and values of earlier steps, and how many keys of each
+            sample count; as ONNX wants them, None for absent ones.
         settings: of the node.
     """
+    q, k, v, mask, past_key, past_value, lengths = operands
     folded = q.dim() == 3
     q = heads_of(q, settings.q_num_heads)
     k, v = (heads_of(x, settings.kv_num_heads) for x in (k, v))
     past: Any = 0
     if past_key is not None and past_value is not None:
         k, v, past = torch.cat([past_key, k], 2), torch.cat([past_value, v], 2), past_key.shape[2]
-    elif lengths[0] is not None:
-        past = (lengths[0] - q.shape[2]).reshape(-1, 1, 1, 1)
-    seen = bias_of(q, k, mask, lengths[0], past, settings)
+    elif lengths is not None:
+        past = (lengths - q.shape[2]).reshape(-1, 1, 1, 1)
+    seen = bias_of(q, k, mask, lengths, past, settings)
     share = q.shape[1] // k.shape[1]
     keys, values = k.repeat_interleave(share, 1), v.repeat_interleave(share, 1)
     shares, scores = _scores(q, keys, seen, settings)

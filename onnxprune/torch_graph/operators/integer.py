@@ -40,11 +40,9 @@ def matmul_integer(
 
 
 @operator("QLinearMatMul", 10, 21)
-def quantized_matmul(
-    a: Tensor, scale_a: Tensor, zero_a: Tensor, b: Tensor, scale_b: Tensor, zero_b: Tensor,
-    scale: Tensor, zero: Tensor,
-) -> Tensor:  # fmt: skip
-    """A product of quantised matrices, quantised again."""
+def quantized_matmul(*operands: Tensor) -> Tensor:
+    """A product of quantised matrices, quantised again; each tensor with its scale and zero point."""
+    a, scale_a, zero_a, b, scale_b, zero_b, scale, zero = operands
     product = (shifted(a, zero_a, -2) @ shifted(b, zero_b, -1)).to(scale_a.dtype)
     rows = scale_a.unsqueeze(-1) if scale_a.dim() == 1 and scale_a.numel() > 1 else scale_a
     return quantize(product * (rows * scale_b), scale, zero, -1, 0, dtype=zero.dtype)

@@ -21,9 +21,10 @@ def batch_normalization(call: Call) -> Any:
     names = list(call.node.input[1:5])
     storage = call.builder.storage
     if call.attribute("training_mode", 0):
-        operands = [call.tensor(i) for i in range(5)]
-        found = call.emit(batch_statistics, *operands, epsilon=epsilon, momentum=momentum)
-        return tuple(call.item(found, k) for k in range(3))
+        x, scale, bias, *running = (call.tensor(i) for i in range(5))
+        normalised = call.emit(functional.batch_norm, x, None, None, scale, bias, True, 0.0, epsilon)
+        moved = call.emit(moved_statistics, x, *running, momentum)
+        return normalised, call.item(moved, 0), call.item(moved, 1)
     if all(name in call.builder.model.constants for name in names):
         path = storage.batch_norm(names, epsilon=epsilon, momentum=1 - momentum)
         return call.builder.graph.call_module(path, (call.tensor(0),))
@@ -31,15 +32,12 @@ def batch_normalization(call: Call) -> Any:
     return call.emit(functional.batch_norm, call.tensor(0), mean, variance, scale, bias, False, 0.0, epsilon)
 
 
-def batch_statistics(
-    x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, *, epsilon: float, momentum: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalised by the statistics of the batch; and the running statistics that follow from it."""
+def moved_statistics(x: Tensor, mean: Tensor, variance: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
+    """Running statistics that have seen one more batch, with the momentum of ONNX."""
     axes = [axis for axis in range(x.dim()) if axis != 1]
-    y = functional.batch_norm(x, None, None, scale, bias, True, 0.0, epsilon)
     share = 1 - momentum
     new_mean = momentum * mean + share * x.mean(axes)
-    return y, new_mean, momentum * variance + share * x.var(axes, correction=0)
+    return new_mean, momentum * variance + share * x.var(axes, correction=0)
 
 
 @emitter("LayerNormalization", 17)

@@ -9,8 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from onnxprune.torch_graph.call import Call
 from onnxprune.torch_graph.operators.cells import CELLS, Cell, activation_of
-from onnxprune.torch_graph.registry import operator
+from onnxprune.torch_graph.registry import emitter
+
+Compute = Callable[["Layer", "Operands"], tuple[Tensor, tuple[Tensor, ...]]]
+"""From attributes and operands to all outputs, (time, directions, batch, hidden), and the last states."""
 
 _DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 """For each direction of a layer whether it runs backwards."""
@@ -22,23 +26,21 @@ class Layer(NamedTuple):
     Attributes:
         kind: operator type.
         direction: ``forward``, ``reverse`` or ``bidirectional``.
-        hidden_size: number of hidden units, None to tell by the weights.
         activations: names for all directions one after the other; empty for the default.
         alpha: parameters of the activations that have one, in order.
         beta: second parameters.
         clip: bound of what goes into an activation, None for none.
-        layout: 1 where the batch comes first.
+        batch_first: whether the batch comes before the time.
         variant: ``input_forget`` of an LSTM, ``linear_before_reset`` of a GRU.
     """
 
     kind: str
     direction: str
-    hidden_size: int | None
     activations: Sequence[str]
     alpha: Sequence[float]
     beta: Sequence[float]
     clip: float | None
-    layout: int
+    batch_first: bool
     variant: bool
 
 
@@ -64,104 +66,56 @@ class Operands(NamedTuple):
     peepholes: Tensor | None
 
 
-@operator("LSTM", 7, 14, 22)
-def lstm(
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    b: Tensor | None = None,
-    sequence_lens: Tensor | None = None,
-    initial_h: Tensor | None = None,
-    initial_c: Tensor | None = None,
-    p: Tensor | None = None,
-    *,
-    activations: Sequence[str] = (),
-    activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (),
-    clip: float | None = None,
-    direction: str = "forward",
-    hidden_size: int | None = None,
-    input_forget: int = 0,
-    layout: int = 0,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Long short-term memory; returns all outputs, the last output and the last cell state."""
+_STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
+"""Inputs that hold the first states."""
+_PEEPHOLES = 7
+_VARIANTS = {"LSTM": "input_forget", "GRU": "linear_before_reset"}
+_SHARED = ("activations", "activation_alpha", "activation_beta", "clip", "direction", "hidden_size", "layout")
+
+
+@emitter("LSTM", 7, 14, 22)
+@emitter("GRU", 7, 14, 22)
+@emitter("RNN", 7, 14, 22)
+def recurrent(call: Call) -> Any:
+    """All outputs and the last states."""
+    kind = call.node.op_type
+    variant = _VARIANTS.get(kind, "")
+    call.allow_attributes(frozenset({*_SHARED, variant}))
     layer = Layer(
-        "LSTM", direction, hidden_size, activations, activation_alpha, activation_beta, clip, layout,
-        bool(input_forget),
-    )  # fmt: skip
-    y, (h, c) = _run(layer, x, w, r, b, sequence_lens, (initial_h, initial_c), p)
-    return y, h, c
-
-
-@operator("GRU", 7, 14, 22)
-def gru(
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    b: Tensor | None = None,
-    sequence_lens: Tensor | None = None,
-    initial_h: Tensor | None = None,
-    *,
-    activations: Sequence[str] = (),
-    activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (),
-    clip: float | None = None,
-    direction: str = "forward",
-    hidden_size: int | None = None,
-    linear_before_reset: int = 0,
-    layout: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """Gated recurrent units; returns all outputs and the last one."""
-    layer = Layer(
-        "GRU", direction, hidden_size, activations, activation_alpha, activation_beta, clip, layout,
-        bool(linear_before_reset),
-    )  # fmt: skip
-    y, (h,) = _run(layer, x, w, r, b, sequence_lens, (initial_h,), None)
-    return y, h
-
-
-@operator("RNN", 7, 14, 22)
-def rnn(
-    x: Tensor,
-    w: Tensor,
-    r: Tensor,
-    b: Tensor | None = None,
-    sequence_lens: Tensor | None = None,
-    initial_h: Tensor | None = None,
-    *,
-    activations: Sequence[str] = (),
-    activation_alpha: Sequence[float] = (),
-    activation_beta: Sequence[float] = (),
-    clip: float | None = None,
-    direction: str = "forward",
-    hidden_size: int | None = None,
-    layout: int = 0,
-) -> tuple[Tensor, Tensor]:
-    """A plain recurrent layer; returns all outputs and the last one."""
-    layer = Layer(
-        "RNN", direction, hidden_size, activations, activation_alpha, activation_beta, clip, layout, False
+        kind,
+        call.attribute("direction", "forward"),
+        tuple(call.attribute("activations", ())),
+        tuple(call.attribute("activation_alpha", ())),
+        tuple(call.attribute("activation_beta", ())),
+        call.attribute("clip"),
+        bool(call.attribute("layout", 0)),
+        bool(call.attribute(variant, 0)),
     )
-    y, (h,) = _run(layer, x, w, r, b, sequence_lens, (initial_h,), None)
-    return y, h
+    found = call.emit(run, [call.tensor(i) for i in range(_PEEPHOLES + 1)], layer)
+    return tuple(call.item(found, k) for k in range(1 + len(_STATES[kind])))
 
 
-def _run(
-    layer: Layer, x: Tensor, w: Tensor, r: Tensor, b: Tensor | None, lengths: Tensor | None, *rest: Any
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """All outputs and the last states, in the layout of the node."""
-    given, peepholes = rest
-    if layer.layout:
+def run(inputs: Sequence[Any], layer: Layer) -> tuple[Tensor, ...]:
+    """All outputs and the last states, in the layout of the node.
+
+    Args:
+        inputs: in the order of ONNX, None for absent ones.
+        layer: the attributes.
+    """
+    x, w, r, b, lengths = inputs[:5]
+    given = [inputs[place] for place in _STATES[layer.kind]]
+    if layer.batch_first:
         x = x.transpose(0, 1)
         given = [None if state is None else state.transpose(0, 1) for state in given]
     zeros = x.new_zeros(len(r), x.shape[1], r.shape[-1])
     # a state that does not fit has to fail here: the fused functions do not look at its shape
     states = tuple(zeros if state is None else state.expand_as(zeros) for state in given)
-    operands = Operands(x, w, r, b, lengths, states, peepholes)
-    run = FUSED[layer.kind] if _can_be_fused(layer, operands) else step_by_step
-    y, last = run(layer, operands)
-    if not layer.layout:
-        return y, last
-    return y.permute(2, 0, 1, 3), tuple(state.transpose(0, 1) for state in last)
+    operands = Operands(x, w, r, b, lengths, states, inputs[_PEEPHOLES])
+    compute = FUSED[layer.kind] if _can_be_fused(layer, operands) else step_by_step
+    y, last = compute(layer, operands)
+    if not layer.batch_first:
+        return y, *last
+    return y.permute(2, 0, 1, 3), *(state.transpose(0, 1) for state in last)
 
 
 def _can_be_fused(layer: Layer, operands: Operands) -> bool:
@@ -173,12 +127,11 @@ def _can_be_fused(layer: Layer, operands: Operands) -> bool:
     return default and plain and layer.variant == cell.fused_variant
 
 
-def _fused(
-    function: Callable[..., Any], order: Sequence[int]
-) -> Callable[[Layer, Operands], tuple[Tensor, tuple[Tensor, ...]]]:
+def _fused(function: Callable[..., Any], order: Sequence[int]) -> Compute:
     """A function of torch, told the order in which it wants the gates of ONNX."""
 
-    def run(layer: Layer, operands: Operands) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def compute(layer: Layer, operands: Operands) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """All outputs, shape (time, directions, batch, hidden), and the last states."""
         back = layer.direction == "reverse"
         x = operands.x.flip(0) if back else operands.x
         hidden, directions = operands.r.shape[-1], len(operands.w)
@@ -189,7 +142,7 @@ def _fused(
         y = y.reshape(*y.shape[:2], directions, hidden).transpose(1, 2)
         return (y.flip(0) if back else y), tuple(last)
 
-    return run
+    return compute
 
 
 def _weights(operands: Operands, direction: int, order: Sequence[int]) -> list[Tensor]:
