@@ -1,0 +1,69 @@
+"""Training through torch: from a model to a module, and its weights back by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from onnxprune.calibration import Samples
+from onnxprune.model import Model
+from onnxprune.training.penalty import Penalty
+from onnxprune.training.result import Epoch, Trained, Watch
+from onnxprune.training.settings import TrainSettings
+
+__all__ = ["Epoch", "Penalty", "TrainSettings", "Trained", "Watch", "train"]
+
+
+def train(
+    model: Model,
+    samples: Samples,
+    settings: TrainSettings | None = None,
+    *,
+    teacher: Model | None = None,
+    validation: Samples | None = None,
+    folder: Path | None = None,
+    restart: bool = False,
+    tensorboard: bool = False,
+    penalty: Penalty | None = None,
+    progress: Watch | None = None,
+) -> Trained:
+    """Train a model: on labels, on what a teacher says, or on both.
+
+    The result is never worse than the start on the validation data: where no epoch is better, the model is
+    returned as it was. Interrupted by Ctrl-C or SIGTERM it returns the best so far and says so; called again
+    with the same arguments and folder it goes on where it stopped, to the same result.
+
+    Under ``torchrun`` all processes call it with the same arguments; each takes its share of every batch, and
+    all return the same.
+
+    Args:
+        model: to train; it is not changed.
+        samples: to train on, with labels or without.
+        settings: None for the usual ones.
+        teacher: model whose outputs are learned, usually the one before pruning; it takes the same inputs.
+        validation: samples to choose the best epoch by; None holds back a share of the training samples.
+        folder: for the checkpoint, ``metrics.csv`` and TensorBoard's files; None for none of them.
+        restart: whether a checkpoint in the folder is ignored.
+        tensorboard: whether metrics are written for TensorBoard too; needs a folder.
+        penalty: added to the loss.
+        progress: told how it goes.
+
+    Raises:
+        InputError: model and samples do not fit each other, or the model cannot be trained.
+        UsageError: a setting makes no sense, there are neither labels nor a teacher, or the folder holds the
+            checkpoint of another run.
+        MissingExtraError: torch, or TensorBoard where it is asked for, is not installed.
+    """
+    from onnxprune.training.run import run_training
+
+    return run_training(
+        model,
+        samples,
+        settings or TrainSettings(),
+        teacher=teacher,
+        validation=validation,
+        folder=folder,
+        restart=restart,
+        tensorboard=tensorboard,
+        penalty=penalty,
+        progress=progress,
+    )
