@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from onnxprune.api.conversion import convert
 from onnxprune.api.inspection import examine, inspect
+from onnxprune.api.job import Job, open_job
 from onnxprune.api.pruning import prune
 from onnxprune.api.running import PruneResult, run
-from onnxprune.api.settings import Job, Settings, open_job
+from onnxprune.api.settings import Settings
 from onnxprune.api.verification import VerifyResult, verify
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from onnxprune.api.holding import Shares
-from onnxprune.api.settings import Job
+from onnxprune.api.job import Job
 from onnxprune.calibration import Samples
 from onnxprune.coupling import Coupling
 from onnxprune.errors import OnnxPruneError

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from onnxprune.api.holding import CHOOSING
-from onnxprune.api.settings import Job
+from onnxprune.api.job import Job
 from onnxprune.calibration import DEFAULT_COUNT, Samples
 from onnxprune.criteria import Criterion
 from onnxprune.plan import CountsTarget, RatioTarget

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from onnxprune.api.holding import Shares
+from onnxprune.api.job import Job
 from onnxprune.api.latency import progress_of
 from onnxprune.api.planning import measure, plan_model
 from onnxprune.api.repairing import mend
 from onnxprune.api.scanning import choices_at, movable, shown_metric
-from onnxprune.api.settings import Job
 from onnxprune.coupling import Coupling
 from onnxprune.evaluation import METRICS, Evaluation, Evaluator, Metric, predictor
 from onnxprune.evaluation.evaluate import BATCH

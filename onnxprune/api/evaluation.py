@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from onnxprune.api.arguments import Data
 from onnxprune.api.planning import Step
-from onnxprune.api.settings import Data
 from onnxprune.api.sources import Source, open_source
 from onnxprune.calibration import notes_of, open_samples
 from onnxprune.calibration.preprocess import Given

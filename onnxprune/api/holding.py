@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxprune.api.job import Job
 from onnxprune.api.planning import Step
-from onnxprune.api.settings import Job
 from onnxprune.calibration import DEFAULT_COUNT, Samples, open_samples, split
 from onnxprune.calibration.choosing import chosen, taken
 from onnxprune.coupling import Coupling

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from onnxprune.api.arguments import Data, LayerRatios, Spec, globs, pairs, stages
 from onnxprune.api.data import samples_of
+from onnxprune.api.job import Job, open_job
 from onnxprune.api.planning import Step, open_model, plan_model
-from onnxprune.api.settings import Data, Job, LayerRatios, Settings, Spec, globs, open_job, pairs, stages
+from onnxprune.api.settings import Settings
 from onnxprune.api.sources import Source, open_source, opening
 from onnxprune.calibration.preprocess import Given
 from onnxprune.report.inspection import Inspection, describe

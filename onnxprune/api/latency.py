@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from onnxprune.api.benchmarking import subjects
-from onnxprune.api.settings import Job
+from onnxprune.api.job import Job
 from onnxprune.coupling import Coupling
 from onnxprune.errors import UsageError
 from onnxprune.model import Model

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxprune.api.settings import Job
+from onnxprune.api.job import Job
 from onnxprune.calibration import Evidence, Samples
 from onnxprune.calibration.evidence import GIVE_DATA, NO_DATA
 from onnxprune.calibration.watched import WatchedSamples

@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from onnxprune.api.arguments import Data, LayerRatios, Spec, globs, pairs, stages
+from onnxprune.api.job import open_job
 from onnxprune.api.running import PruneResult, run
-from onnxprune.api.settings import Data, LayerRatios, Settings, Spec, globs, open_job, pairs, stages
+from onnxprune.api.settings import Settings
 from onnxprune.api.sources import Source
 from onnxprune.calibration.preprocess import Given
 from onnxprune.errors import VerificationError

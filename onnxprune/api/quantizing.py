@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onnxprune.api.arguments import Data
 from onnxprune.api.holding import Shares, held_back
-from onnxprune.api.settings import Data, Job
+from onnxprune.api.job import Job
 from onnxprune.api.sources import Source, open_source, opening
 from onnxprune.api.writing import written
 from onnxprune.calibration import DEFAULT_COUNT, Samples, open_samples, split

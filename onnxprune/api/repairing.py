@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from onnxprune.api.job import Job
 from onnxprune.api.planning import Step
-from onnxprune.api.settings import Job
 from onnxprune.calibration import Samples
 from onnxprune.coupling import Coupling
 from onnxprune.coupling.groups import Indices

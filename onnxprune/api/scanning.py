@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from onnxprune.api.arguments import Data, Spec, globs, stages
 from onnxprune.api.holding import some
+from onnxprune.api.job import Job, open_job
 from onnxprune.api.planning import Step, check_prunable, measure, open_model, plan_model
-from onnxprune.api.settings import Data, Job, Settings, Spec, globs, open_job, stages
+from onnxprune.api.settings import Settings
 from onnxprune.api.sources import Source, open_source, opening
 from onnxprune.calibration import Evidence, Samples, notes_of, open_samples
 from onnxprune.calibration.preprocess import Given

@@ -11,7 +11,8 @@ from command import as_json, onnxprune
 from small_networks import network, save
 
 from onnxprune import prune
-from onnxprune.api.settings import Settings, open_job
+from onnxprune.api.job import open_job
+from onnxprune.api.settings import Settings
 
 
 @pytest.fixture
