@@ -17,7 +17,7 @@ from harness import table
 from native import export_module, fill, native
 from pruners import prune_module
 from steps import counts_at, prune_to, widths
-from study import MNIST, Figures, Study, totals
+from study import BATCHES, MNIST, Figures, Study, totals
 
 from onnxprune import load_model
 from onnxprune.model import Model
@@ -65,7 +65,7 @@ def walk_ours(study: Study, ratio: float) -> Figures:
     first, steps = widths(model), []
     for step in range(1, STEPS + 1):
         model = prune_to(model, counts_at(first, ratio * step / STEPS), criterion="l2")
-        model = study.tune(model, MNIST, EPOCHS)
+        model = study.tune(model, MNIST, EPOCHS, **BATCHES)
         steps.append(summary(study, model))
     study.keep(f"onnxprune_{ratio}", model)
     return {**steps[-1], "steps": steps}
@@ -82,7 +82,7 @@ def walk_theirs(study: Study, ratio: float) -> Figures:
         else:
             pruner.step()
         export_module(module, path, MNIST.shape, keep_batch_norm=True)
-        model = study.tune(load_model(path), MNIST, EPOCHS)
+        model = study.tune(load_model(path), MNIST, EPOCHS, **BATCHES)
         fill(module, model.to_proto())
         steps.append(summary(study, model))
     return {**steps[-1], "steps": steps}

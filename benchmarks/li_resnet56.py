@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from harness import table
-from study import CIFAR10, Figures, Study, totals
+from study import BATCHES, CIFAR10, Figures, Study, totals
 
 import onnxprune
 from onnxprune import load_model
@@ -95,7 +95,7 @@ def pruned(study: Study, point: Point) -> Figures:
         if point.data:
             few = 64 if study.quick else SAMPLES
             options |= {"data": study.samples(CIFAR10, source, "train", few, labels=False), "holdout": 0}
-        model = onnxprune.prune(str(source), align="off", **options).model
+        model = onnxprune.prune(str(source), align="off", threads=study.threads, **options).model
         study.keep(point.name, model)
         parameters, macs = totals(model)
         return {"parameters": parameters, "macs": macs, **study.measure(model, CIFAR10)}
@@ -110,8 +110,7 @@ def tuned(study: Study, point: Point) -> Figures:
 
     def make() -> Figures:
         model = load_model(study.folder / f"{point.name}.onnx")
-        trained = study.tune(model, CIFAR10, EPOCHS, augment="cifar")
-        study.keep(f"{point.name}_tuned", trained)
+        trained = study.tune(model, CIFAR10, EPOCHS, augment="cifar", **BATCHES)
         return study.measure(trained, CIFAR10)
 
     settings = {"options": dict(point.options), "epochs": EPOCHS, "quick": study.quick}

@@ -45,7 +45,13 @@ def ours(task: Task, output: Path) -> dict[str, float]:
     """L2 norm, nothing else."""
     return _timed(
         lambda: onnxprune.prune(
-            str(task.path), ratio=task.ratio, criterion="l2", align="off", repair="none", output=output
+            str(task.path),
+            ratio=task.ratio,
+            criterion="l2",
+            align="off",
+            repair="none",
+            threads=1,
+            output=output,
         )
     )
 
@@ -54,7 +60,13 @@ def ours_aligned(task: Task, output: Path) -> dict[str, float]:
     """The same with counts that are multiples of 16."""
     return _timed(
         lambda: onnxprune.prune(
-            str(task.path), ratio=task.ratio, criterion="l2", align=16, repair="none", output=output
+            str(task.path),
+            ratio=task.ratio,
+            criterion="l2",
+            align=16,
+            repair="none",
+            threads=1,
+            output=output,
         )
     )
 
@@ -64,7 +76,13 @@ def ours_with_data(task: Task, output: Path) -> dict[str, float]:
     assert task.samples is not None
     return _timed(
         lambda: onnxprune.prune(
-            str(task.path), ratio=task.ratio, align="off", data=task.samples, holdout=0, output=output
+            str(task.path),
+            ratio=task.ratio,
+            align="off",
+            data=task.samples,
+            holdout=0,
+            threads=1,
+            output=output,
         )
     )
 

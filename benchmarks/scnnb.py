@@ -15,7 +15,7 @@ from typing import Any
 
 from harness import table
 from steps import counts_at, prune_to, widths
-from study import SETS, Figures, Study, totals
+from study import BATCHES, SETS, Figures, Study, totals
 
 from onnxprune import load_model
 from onnxprune.model import Model
@@ -81,7 +81,7 @@ def cut(study: Study, way: Way, ratio: float, start: str | None, name: str) -> F
     parameters, macs = totals(pruned)
     before = study.measure(pruned, data)
     augment = "cifar" if way.data == "cifar10" else "flip"
-    tuned: Model = study.tune(pruned, data, EPOCHS, augment=augment)
+    tuned: Model = study.tune(pruned, data, EPOCHS, augment=augment, **BATCHES)
     after = study.measure(tuned, data)
     if way.steps:
         study.keep(name, tuned)

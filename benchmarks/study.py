@@ -46,6 +46,9 @@ SETS: Mapping[str, ImageSet] = {
     "cifar10": CIFAR10,
     **{f"esc10_fold{fold}": data for fold, data in ESC10.items()},
 }
+BATCHES: Mapping[str, Any] = {"batch": 256, "lr": 0.04}
+"""Of fine-tuning on images: twice the usual, as a GPU does little on 128 small images."""
+
 QUICK_IMAGES = 256
 """Images of a quick run, for training and for measuring."""
 
@@ -63,11 +66,12 @@ class Study:
         parser = argparse.ArgumentParser(description=about)
         datasets.add_arguments(parser)
         parser.add_argument("--device", default="cpu", help="that networks are trained on: cpu or cuda")
+        parser.add_argument("--threads", type=int, default=1, help="of torch and ONNX Runtime")
         parser.add_argument("--part", default="", help="I/N: measure the I-th of N shares, write no page")
         parser.add_argument("--quick", action="store_true", help="untrained networks, few images, no page")
         given = parser.parse_args(words)
         self.name, self.quick, self.device = name, given.quick, given.device
-        self.shared, self.kept = given.shared, given.cache
+        self.shared, self.kept, self.threads = given.shared, given.cache, given.threads
         self.part = tuple(map(int, given.part.split("/"))) if given.part else (1, 1)
         self._scratch = tempfile.TemporaryDirectory() if given.quick else None
         self.folder = Path(self._scratch.name) if self._scratch else self.kept / name
@@ -131,7 +135,8 @@ class Study:
 
     def measure(self, model: Model, data: ImageSet) -> Figures:
         """Accuracy in percent and log-loss in nats on the whole test set."""
-        found = evaluate(model, self.samples(data, model, "test"), ["accuracy", "log_loss"])
+        samples = self.samples(data, model, "test")
+        found = evaluate(model, samples, ["accuracy", "log_loss"], threads=self.threads)
         return {"accuracy": 100 * found["accuracy"], "log_loss": found["log_loss"]}
 
     def tune(self, model: Model, data: ImageSet, epochs: float, **options: Any) -> Model:
@@ -139,7 +144,10 @@ class Study:
         from onnxprune.training import TrainSettings, train
 
         settings = TrainSettings(
-            epochs=min(epochs, 0.5) if self.quick else epochs, device=self.device, threads=1, **options
+            epochs=min(epochs, 0.5) if self.quick else epochs,
+            device=self.device,
+            threads=self.threads,
+            **options,
         )
         return train(model, self.samples(data, model, "train"), settings).model
 

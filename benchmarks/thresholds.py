@@ -1,19 +1,21 @@
 """VGG-16 on CIFAR-10: channels of low entropy go, then those that correlate; a grid of thresholds.
 
-    python benchmarks/thresholds.py [--shared FOLDER] [--cache FOLDER] [--device cuda] [--part 1/4] [--quick]
+    python benchmarks/thresholds.py [--shared FOLDER] [--cache FOLDER] [--device cuda] [--part 1/4]
+                                    [--tuned-only] [--quick]
 
 Writes ``docs/benchmarks/thresholds.md``.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from harness import ROOT, table
-from study import CIFAR10, Figures, Study, totals
+from study import BATCHES, CIFAR10, Figures, Study, totals
 
 import onnxprune
 from onnxprune import load_model
@@ -46,6 +48,7 @@ def cell(study: Study, entropy: float, correlation: float, repair: str) -> Figur
             data=samples,
             samples=samples.count,
             holdout=0,
+            threads=study.threads,
         )
         study.keep(name, result.model)
         parameters, macs = totals(result.model)
@@ -70,7 +73,9 @@ def tuned(study: Study, entropy: float, correlation: float) -> Figures:
     name = f"entropy_{entropy}_correlation_{correlation}_none"
 
     def make() -> Figures:
-        model = study.tune(load_model(study.folder / f"{name}.onnx"), CIFAR10, EPOCHS, augment="cifar")
+        model = study.tune(
+            load_model(study.folder / f"{name}.onnx"), CIFAR10, EPOCHS, augment="cifar", **BATCHES
+        )
         return study.measure(model, CIFAR10)
 
     return study.case(f"{name}_tuned", {"epochs": EPOCHS, "samples": SAMPLES, "quick": study.quick}, make)
@@ -139,10 +144,19 @@ filters in any case. The network is VGG-16 at a quarter of its width, trained fo
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and write the page."""
-    study = Study("thresholds", words, about=(__doc__ or "").splitlines()[0])
+    own = argparse.ArgumentParser(add_help=False)
+    own.add_argument(
+        "--tuned-only", action="store_true", help="fine-tune the chosen cells and do nothing else"
+    )
+    given, rest = own.parse_known_args(words)
+    study = Study("thresholds", rest, about=(__doc__ or "").splitlines()[0])
     grid = [(entropy, correlation) for entropy in ENTROPIES for correlation in CORRELATIONS]
     if study.quick:
         grid = [pair for pair in grid if pair in TUNED]
+    if given.tuned_only:
+        for pair in TUNED:
+            tuned(study, *pair)
+        return
     for entropy, correlation, repair in study.share([(*pair, repair) for pair in grid for repair in REPAIRS]):
         cell(study, entropy, correlation, repair)
     for pair in study.share(list(TUNED)):
