@@ -19,6 +19,8 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from onnxprune.model.trace import MAX_DIM
+
 Axis = npt.NDArray[np.int64]
 """Label ids of the indices of one axis, shape (length,)."""
 
@@ -58,7 +60,13 @@ class Labels:
         return axis
 
     def pinned(self, length: int, reason: str) -> Axis:
-        """An axis that never loses an index, and why."""
+        """An axis that never loses an index, and why; it takes no memory of its length.
+
+        Raises:
+            ValueError: it is longer than any that is followed.
+        """
+        if length > MAX_DIM:
+            raise ValueError(f"an axis of {length:,} indices is too long to follow")
         known = self._pinned_axes.get((length, reason))
         if known is not None:
             return known
@@ -68,7 +76,7 @@ class Labels:
             self._parent[label] = PINNED
             self._reason[label] = self._code(reason)
             self._pinned_labels[reason] = label
-        axis = self._pinned_axes[length, reason] = np.full(length, label, dtype=np.int64)
+        axis = self._pinned_axes[length, reason] = np.broadcast_to(np.int64(label), length)
         return axis
 
     def product(self, axes: Sequence[Axis]) -> Axis:

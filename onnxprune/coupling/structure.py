@@ -194,9 +194,11 @@ class _Builder:
         seen: set[bytes] = set()
         every = [*self.engine.axes.values(), *self.engine.uses.values()]
         for axis in (axis for axes in every for axis in axes):
+            if axis.strides == (0,) and len(axis):  # one label all along
+                axis = axis[:1]
             canonical = self.units.canonical[axis]
             key = canonical.tobytes()
-            if key in seen or not canonical.all():
+            if key in seen or not canonical.all() or not canonical.size:  # nothing is pinned in what is empty
                 continue
             seen.add(key)
             for members in self._guard_members(canonical, free):

@@ -11,6 +11,9 @@ from onnxprune.model.constants import Array
 BLOCK = 1 << 22
 """Numbers that are multiplied at a time."""
 
+_LARGE, _HUGE = 1e15, 1e150
+"""Sums of squares stay finite below the one in single precision, below the other in double."""
+
 
 def inner_products(vectors: Array, *, centred: bool = False) -> Floats:
     """Inner products of all pairs of rows, (rows, rows), summed up in double precision block by block.
@@ -23,10 +26,17 @@ def inner_products(vectors: Array, *, centred: bool = False) -> Floats:
     products = np.zeros((count, count))
     step = max(1, BLOCK // max(1, count))
     for start in range(0, length, step):
-        block = np.nan_to_num(vectors[:, start : start + step], posinf=0.0, neginf=0.0)
+        block = _multipliable(np.nan_to_num(vectors[:, start : start + step], posinf=0.0, neginf=0.0))
         block = block - block.mean(axis=0) if centred else block
         products += block @ block.T
     return products
+
+
+def _multipliable(block: Array) -> Array:
+    """Numbers of which no product overflows: in double precision where they are large, and cut at 1e150."""
+    if block.size and np.abs(block).max() > _LARGE:
+        return np.clip(block.astype(np.float64), -_HUGE, _HUGE)
+    return block
 
 
 def unit_vectors(group: Group, found: Slice, rows: Array) -> tuple[Array, Mask]:

@@ -15,6 +15,7 @@ from onnxprune.model.constants import Array, Constant
 
 LOG_NOTHING = 4
 _LONGEST_MESSAGE = 300
+_NO_MEMORY = "Failed to allocate memory"
 _NOT_IN_NUMPY = (TensorProto.BFLOAT16,)
 
 
@@ -35,6 +36,7 @@ class Execution:
 
     Raises:
         Refusal: it does not load.
+        MemoryError: there is not enough memory for it.
     """
 
     def __init__(self, program: Program, threads: int | None = None) -> None:
@@ -51,7 +53,7 @@ class Execution:
                 program.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as exc:  # its exception types are not public
-            raise Refusal(first_line(exc)) from exc
+            raise refused(exc) from exc
         self._weights = {name: _fed(constant) for name, constant in program.weights.items()}
 
     def run(self, feed: Mapping[str, Array]) -> Mapping[str, Any]:
@@ -59,11 +61,12 @@ class Execution:
 
         Raises:
             Refusal: it does not run on this feed.
+            MemoryError: there is not enough memory for it.
         """
         try:
             found = self._session.run(self._outputs, {**self._weights, **feed})
         except Exception as exc:  # its exception types are not public
-            raise Refusal(first_line(exc)) from exc
+            raise refused(exc) from exc
         return dict(zip(self._outputs, found, strict=True))
 
 
@@ -73,6 +76,13 @@ def _fed(constant: Constant) -> Any:
     if constant.data_type in _NOT_IN_NUMPY:
         return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(values, constant.data_type)
     return ort.OrtValue.ortvalue_from_numpy(values)
+
+
+def refused(exc: Exception) -> Exception:
+    """What to raise for an exception of ONNX Runtime: a lack of memory says nothing about the model."""
+    if _NO_MEMORY in str(exc):
+        return MemoryError(first_line(exc))
+    return Refusal(first_line(exc))
 
 
 def first_line(exc: Exception) -> str:

@@ -10,10 +10,15 @@ import numpy as np
 from onnx import TensorProto, ValueInfoProto, helper
 
 from onnxprune.coupling.coupling import Coupling
+from onnxprune.errors import InputError
 from onnxprune.model.constants import Array
+from onnxprune.model.naming import quoted
 
 SIZES = ((2, 64), (2, 224), (1, 224), (1, 64), (2, 256), (1, 16), (1, 1))
 """(batch, other symbolic dims) to try in turn: small ones first, then what image networks were made for."""
+
+MOST_ELEMENTS, MOST_ELEMENTS_SYMBOLIC = 1 << 30, 1 << 40
+"""Elements of a value up to which a model is run; symbolic dims are traced at more than they run with."""
 
 _CARRIERS = {"Cast", "Expand", "Flatten", "Identity", "Reshape"}
 _CARRIERS |= {"Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"}
@@ -71,6 +76,21 @@ def inputs_of(coupling: Coupling) -> list[Input]:
     return [_input(value, limits.get(value.name)) for value in values]
 
 
+def check_size(coupling: Coupling) -> None:
+    """Refuse a model whose values are larger than is run here, before anything is allocated for them.
+
+    Raises:
+        InputError: naming the value and its size.
+    """
+    for trace in (coupling.traces.first, coupling.traces.second):
+        elements, name = trace.largest
+        if elements > (MOST_ELEMENTS_SYMBOLIC if trace.freeze.symbolic else MOST_ELEMENTS):
+            raise InputError(
+                f"The value {quoted(name)} of the model has {elements:,} elements, too many to run it here.",
+                hint="With --no-verify it can be pruned all the same.",
+            )
+
+
 def is_symbolic(inputs: list[Input]) -> bool:
     """Whether any size had to be chosen."""
     return any(isinstance(dim, str) for value in inputs for dim in value.dims)
@@ -109,6 +129,9 @@ def _limits(coupling: Coupling) -> Mapping[str, int]:
         if position is None or node.input[0] not in shapes:
             continue
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        rank = len(shapes[node.input[0]])
+        if not -rank <= axis < rank:
+            continue  # ONNX Runtime refuses it
         fixed = coupling.traces.is_static(node.input[0], axis)
         entries = shapes[node.input[0]][axis] if fixed else 1
         for origin in origins.get(node.input[position], ()):

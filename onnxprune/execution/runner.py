@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 from onnx import ValueInfoProto
 
-from onnxprune.execution.execution import LOG_NOTHING, Execution, Refusal, first_line
+from onnxprune.execution.execution import LOG_NOTHING, Execution, refused
 from onnxprune.execution.program import program_of
 from onnxprune.model.constants import Array
 from onnxprune.model.model import Model
@@ -68,13 +68,13 @@ def _stored(model: Model, threads: int | None) -> Run:
             model.to_proto().SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as exc:  # its exception types are not public
-        raise Refusal(first_line(exc)) from exc
+        raise refused(exc) from exc
     names = [value.name for value in model.proto.graph.output]
 
     def run(feed: Mapping[str, Array]) -> Mapping[str, Any]:
         try:
             return dict(zip(names, session.run(names, dict(feed)), strict=True))
         except Exception as exc:  # its exception types are not public
-            raise Refusal(first_line(exc)) from exc
+            raise refused(exc) from exc
 
     return run

@@ -27,6 +27,13 @@ RUNS_CODE = {
 }
 """Classes that are refused, and why."""
 
+PARTS = frozenset(
+    """layers models initializers regularizers constraints activations optimizers losses metrics ops
+    operations dtype_policies dtype_policy random quantizers backend engine mixed_precision""".split()
+)
+"""Packages of Keras whose classes and functions make up networks. Those of others (``keras.utils.get_file``,
+``keras.config.enable_unsafe_deserialization``, ``keras.saving.load_model``) reach beyond the file."""
+
 RAW_OPERATIONS = frozenset({"TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"})
 """What tf.keras 2 wrote for plain TensorFlow functions between layers; Keras 3 cannot read it."""
 
@@ -69,6 +76,9 @@ def check_config(config: object, where: str) -> None:
                 hint="Load it with the package tf_keras, export it with model.export('folder'), and give the "
                 "folder.",
             )
+        inner = entry.get("config")
+        if isinstance(inner, Mapping) and isinstance(inner.get("vocabulary"), str):
+            raise InputError(f"{where} reads its words from another file{layer}.", hint=_GIVE_OBJECT)
         if not _is_of_keras(entry):
             raise InputError(f"{where} uses a class of its author's own: {kind}{layer}.", hint=_GIVE_OBJECT)
 
@@ -154,7 +164,12 @@ def _layer_name(entry: Config) -> str:
 
 
 def _is_of_keras(entry: Config) -> bool:
+    """Whether an entry names a part of a network that Keras itself defines, and no other function of it."""
     module, registered = entry.get("module"), entry.get("registered_name")
-    if isinstance(module, str) and module != "builtins" and module.partition(".")[0] != "keras":
+    if isinstance(module, str) and module not in ("builtins", "keras"):
+        package = module.removeprefix("keras.").removeprefix("src.").partition(".")[0]
+        if module.partition(".")[0] != "keras" or package not in PARTS:
+            return False
+    if module == "keras" and not entry["class_name"][:1].isupper():
         return False
     return registered in (None, "function", "builtins", entry["class_name"])

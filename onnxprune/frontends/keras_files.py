@@ -13,6 +13,7 @@ from onnx import ModelProto
 
 from onnxprune.errors import InputError
 from onnxprune.frontends.backend import import_keras
+from onnxprune.frontends.bombs import check_archive, check_hdf5, parsed_json
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import first_line
 from onnxprune.frontends.keras_config import check_config, modernised
@@ -47,8 +48,8 @@ def load(path: Path) -> Any:
     where = quoted(path)
     archive = zipfile.is_zipfile(path)
     config = _archive_config(path, where) if archive else _hdf5_config(path, where)
-    new = modernised(config)
-    check_config(new, where)
+    new = _checked(config, where)
+    _check_weights(path, archive, where)
     suffixes = _ARCHIVE if archive else _HDF5
     if new == config:
         return _loaded(path, where, suffixes)
@@ -56,6 +57,37 @@ def load(path: Path) -> Any:
         copy = Path(folder) / f"model{suffixes[0]}"
         (_rewrite_archive if archive else _rewrite_hdf5)(path, copy, json.dumps(new))
         return _loaded(copy, where, suffixes)
+
+
+def _checked(config: object, where: str) -> Any:
+    """The architecture as Keras 3 reads it, without anything that would run code."""
+    try:
+        new = modernised(config)
+        check_config(new, where)
+    except RecursionError as exc:
+        raise InputError(f"The architecture in {where} nests too deeply to be read.", hint=_OBJECT) from exc
+    return new
+
+
+def _check_weights(path: Path, archive: bool, where: str) -> None:
+    """Refuse weights that lie in other files, or are no more than a promise."""
+    if not archive:
+        check_hdf5(path, where)
+        return
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as source:
+        for entry in source.infolist():
+            if not entry.filename.endswith(_HDF5):
+                continue
+            copy = Path(folder) / "weights.h5"
+            with source.open(entry) as packed, copy.open("wb") as unpacked:
+                shutil.copyfileobj(packed, unpacked)
+            try:
+                check_hdf5(copy, where)
+            except OSError as exc:
+                raise InputError(
+                    f"{where} is not a complete Keras archive: {first_line(exc)}",
+                    hint="Save it again with model.save.",
+                ) from exc
 
 
 def _rewrite_archive(path: Path, copy: Path, config: str) -> None:
@@ -91,7 +123,8 @@ def _loaded(path: Path, where: str, suffixes: tuple[str, ...]) -> Any:
 def _archive_config(path: Path, where: str) -> object:
     try:
         with zipfile.ZipFile(path) as archive:
-            return json.loads(archive.read(_CONFIG))
+            check_archive(path, where)
+            return parsed_json(archive.read(_CONFIG), where)
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as exc:
         raise InputError(
             f"{where} is not a complete Keras archive: {first_line(exc)}",
@@ -111,6 +144,6 @@ def _hdf5_config(path: Path, where: str) -> object:
     if text is None:
         raise InputError(f"{where} holds weights but no architecture.", hint=_WEIGHTS_ONLY)
     try:
-        return json.loads(text)
+        return parsed_json(text, where)
     except ValueError as exc:
         raise InputError(f"The architecture in {where} is not JSON.", hint=_WEIGHTS_ONLY) from exc

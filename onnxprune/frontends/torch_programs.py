@@ -16,6 +16,7 @@ from typing import Any
 from onnx import ModelProto
 
 from onnxprune.errors import InputError
+from onnxprune.frontends.bombs import check_archive, parsed_json
 from onnxprune.frontends.extras import require
 from onnxprune.frontends.failure import converting, first_line
 from onnxprune.frontends.program_text import UnsafeTextError, checked_program
@@ -27,6 +28,7 @@ _MODEL = "models/model.json"
 _TENSORS = ("data/weights/", "data/constants/", "data/sample_inputs/model.pt")
 _CONFIG = "_config.json"
 _OBJECTS = ("custom_obj", "opaque_obj")
+_DAMAGE = (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError)
 
 _AGAIN = (
     "Save it again in torch 2.9 or newer, torch.export.save(torch.export.export(model, example_inputs), "
@@ -60,6 +62,7 @@ def checked_archive(path: Path, where: str) -> io.BytesIO:
     """
     copy = io.BytesIO()
     try:
+        check_archive(path, where)
         with zipfile.ZipFile(path) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_STORED) as target:
             entries = {name.partition("/")[2]: name for name in source.namelist()}
             if _MODEL not in entries:
@@ -67,7 +70,7 @@ def checked_archive(path: Path, where: str) -> io.BytesIO:
             contents = {entry: source.read(name) for entry, name in entries.items() if _is_needed(entry)}
             for entry, content in _checked(contents, where).items():
                 target.writestr(f"model/{entry}", content)
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (*_DAMAGE, RecursionError) as exc:
         raise InputError(f"{where} is not a complete program: {first_line(exc)}", hint=_AGAIN) from exc
     copy.seek(0)
     return copy
@@ -83,12 +86,12 @@ def _checked(contents: dict[str, bytes], where: str) -> dict[str, bytes]:
     for entry, content in contents.items():
         if entry.endswith(_CONFIG):
             pickles |= {
-                entry.rpartition("/")[0] + "/" + name for name in _pickles(json.loads(content), where)
+                entry.rpartition("/")[0] + "/" + name for name in _pickles(parsed_json(content, where), where)
             }
     for entry in pickles & set(contents):
         _check_pickle(entry, contents[entry], where)
     try:
-        program = checked_program(json.loads(contents[_MODEL]))
+        program = checked_program(parsed_json(contents[_MODEL], where))
     except UnsafeTextError as exc:
         raise InputError(f"{where} holds more than a graph: {exc}.", hint=_AGAIN) from exc
     return {**contents, _MODEL: json.dumps(program).encode()}

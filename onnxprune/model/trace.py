@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 import onnx
@@ -19,6 +20,9 @@ Shape = tuple[int, ...]
 MAX_INFERENCE_DATA = 4096
 """Longer constants are no shape operands; handing them to inference would only cost time."""
 
+MAX_DIM = 1 << 24
+"""A longer dim of a value counts as unknown: what files state is not to decide how much memory is taken."""
+
 
 @dataclass
 class Trace:
@@ -30,12 +34,14 @@ class Trace:
         values: integers (and scalars) that were computed from shapes, by value name; constants of
             the file are not repeated here.
         unknown: number of node outputs without a shape.
+        largest: elements and name of the largest value whose shape was found, however long its dims.
     """
 
     freeze: Freeze
     shapes: dict[str, Shape] = field(default_factory=dict)
     values: dict[str, Array] = field(default_factory=dict)
     unknown: int = 0
+    largest: tuple[int, str] = (0, "")
 
 
 class _Tracer:
@@ -181,7 +187,11 @@ class _Tracer:
             return False
         if not all(dim.HasField("dim_value") for dim in tensor.shape.dim):
             return False
-        self.trace.shapes[name] = tuple(dim.dim_value for dim in tensor.shape.dim)
+        shape = tuple(dim.dim_value for dim in tensor.shape.dim)
+        self.trace.largest = max(self.trace.largest, (prod(shape), name))
+        if any(n < 0 or n > MAX_DIM for n in shape):
+            return False
+        self.trace.shapes[name] = shape
         return True
 
 

@@ -14,7 +14,9 @@ from onnx import TensorProto
 from onnxprune.errors import InputError
 from onnxprune.model.constants import Array, Constants
 from onnxprune.model.detach import Detached
+from onnxprune.model.functions import check_functions
 from onnxprune.model.naming import quoted
+from onnxprune.model.signatures import check_signatures
 from onnxprune.model.structure import check_structure
 from onnxprune.model.versions import check_versions
 
@@ -47,6 +49,8 @@ def _check_data(detached: Detached, where: str) -> None:
 CHECKS: tuple[Check, ...] = (
     lambda detached, where: check_structure(detached.proto.graph, where),
     lambda detached, where: check_versions(detached.proto, where),
+    lambda detached, where: check_functions(detached.proto, where),
+    lambda detached, where: check_signatures(detached.proto, where),
     _check_data,
 )
 

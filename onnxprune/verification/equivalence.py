@@ -13,7 +13,7 @@ import numpy as np
 from onnxprune.coupling.coupling import Coupling
 from onnxprune.errors import InputError, VerificationError
 from onnxprune.execution.execution import Execution, Refusal
-from onnxprune.execution.inputs import SIZES, Input, Undrawable, draw, inputs_of, is_symbolic
+from onnxprune.execution.inputs import SIZES, Input, Undrawable, check_size, draw, inputs_of, is_symbolic
 from onnxprune.execution.program import Program, program_of
 from onnxprune.model.constants import Array
 from onnxprune.model.model import Model
@@ -59,13 +59,14 @@ def masked_equivalence(
             float16 1e-2, for quantised activations 2e-2, and more where the source amplifies rounding.
 
     Raises:
-        InputError: ONNX Runtime does not run the source, so nothing can be compared.
+        InputError: ONNX Runtime does not run the source, or it is too large to be run.
         VerificationError: it runs the source but not the pruned model.
     """
     allowed = tolerance_of(source) if tolerance is None else tolerance
     obstacle = _obstacle(coupling, cut, allowed)
     if obstacle is not None:
         return obstacle
+    check_size(coupling)
     seeds = range(seed, seed + samples)
     runs = _run_source(_masked_source(coupling, cut), inputs_of(coupling), seeds, threads)
     worst = _worst(runs, _run_pruned(program_of(cut.model), runs, threads))

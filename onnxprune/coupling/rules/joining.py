@@ -66,6 +66,7 @@ def tile(site: Site) -> list[Axes]:
     repeats = site.value(1)
     if repeats is None:
         raise Unfollowable("how often it is repeated is computed from data")
+    site.out_shape()  # not to be followed where it is too long
     site.memo = {}
     result: Axes = []
     for k, (axis, count) in enumerate(zip(site.axes(0), repeats.reshape(-1).tolist(), strict=True)):
@@ -128,6 +129,7 @@ def pad(site: Site) -> list[Axes]:
             continue
         if not site.engine.is_static(site.node.output[0], k):
             raise Unfollowable("its channels are padded by a dynamic amount")
+        site.out_shape()  # not to be followed where it is too long
         site.memo[f"before {k}"], site.memo[f"after {k}"] = (
             site.labels.fresh(before),
             site.labels.fresh(after),

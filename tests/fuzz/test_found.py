@@ -1,0 +1,102 @@
+"""What the hostile inputs of ``benchmarks/fuzz.py`` brought to light, as small graphs."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from onnx import ModelProto, numpy_helper, parser
+
+import onnxprune
+from onnxprune.errors import InputError
+
+KERNELS = {"k": (8, 3, 3, 3), "k2": (4, 8, 1, 1)}
+
+
+def model(text: str, **constants: object) -> ModelProto:
+    """A graph in text; a tuple is a shape of ones, anything else int64 values."""
+    made = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> g {text}')
+    for name, given in constants.items():
+        values = np.ones(given, np.float32) if isinstance(given, tuple) else np.array(given, np.int64)
+        made.graph.initializer.append(numpy_helper.from_array(values, name))
+    return made
+
+
+def behind_layers(nodes: str, **constants: object) -> ModelProto:
+    """Two convolutions and what follows on their result ``b``, which makes ``y``."""
+    text = f"(float[1, 3, 8, 8] x) => (float y) {{ a = Conv (x, k) b = Conv (a, k2) {nodes} }}"
+    return model(text, **KERNELS, **constants)
+
+
+ADDED = "d = Cast <to = 1> (c) y = Add (b, d)"
+FAR = 1 << 40
+LARGE = {
+    "an input": model(
+        f"(float[1, 3, {FAR}, 2] x) => (float y) {{ a = Conv (x, k) y = Conv (a, k2) }}", **KERNELS
+    ),
+    "an input within reach": model(
+        "(float[1, 3, 16384, 16384] x) => (float y) { a = Conv (x, k) y = Conv (a, k2) }", **KERNELS
+    ),
+    "a flattened input": model(
+        "(float[1, 3, 33000000, 33000000] x) => (float y) { a = Conv (x, k) b = Conv (a, k2) y = Flatten (b) }",
+        **KERNELS,
+    ),
+    "a filled tensor": behind_layers(f"c = ConstantOfShape (s) {ADDED}", s=[1 << 31]),
+    "an expanded number": behind_layers(f"c = Expand (o, s) {ADDED}", s=[1 << 32], o=[1]),
+    "a repeated number": behind_layers(f"c = Tile (o, s) {ADDED}", s=[1 << 32], o=[1]),
+    "a range": behind_layers(f"c = Range (z, s, o) {ADDED}", s=FAR, o=1, z=0),
+    "all pairs": behind_layers(
+        f"e = Unsqueeze (o, z) f = Unsqueeze (o, u) c = Add (e, f) {ADDED}",
+        o=list(range(60_000)),
+        z=[0],
+        u=[1],
+    ),
+    "padding": behind_layers("y = Pad (b, s)", s=[0, 0, 0, 0, 0, 0, 1 << 34, 0]),
+    "padding of a layer": model(
+        f"(float[1, 3, 8, 8] x) => (float y) {{ a = Conv <pads = [{FAR}, 0, 0, 0]> (x, k) y = Conv (a, k2) }}",
+        **KERNELS,
+    ),
+    "a resized map": behind_layers("y = Resize (b, , , s)", s=[1, 4, 1 << 20, 1 << 20]),
+    "repeats upon repeats": behind_layers(
+        "c = Tile (b, s) d = Tile (c, s) y = Tile (d, s)", s=[1, 1, 1000, 1000]
+    ),
+    "an outer product": model(
+        "(float[60000, 3] x) => (float y) { a = MatMul (x, k) b = MatMul (a, k2) c = Transpose (b) y = MatMul (b, c) }",
+        k=(3, 8),
+        k2=(8, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_nothing_is_allocated_from_a_declared_size(name: str) -> None:
+    """Each would take gigabytes and more; what says so takes milliseconds."""
+    with pytest.raises(InputError, match=r"too many to run it here|no layer that can be pruned"):
+        onnxprune.prune(LARGE[name], ratio=0.4, threads=1)
+
+
+def test_an_axis_of_no_length_has_nothing_that_must_stay() -> None:
+    empty = "g = Slice (b, z, z, o) y = Concat <axis = 2> (b, g)"
+    made = behind_layers(empty, z=[0], o=[2])
+    result = onnxprune.prune(made, ratio=0.4, align="off", threads=1)
+    assert result.report.verification["masked_equivalence"]["passed"]
+
+
+@pytest.mark.parametrize("value", [3e38, 1e20])
+@pytest.mark.parametrize("criterion", ["geometric_median", "cosine", "l2", "lamp"])
+def test_weights_at_the_end_of_the_range_are_ranked_without_a_warning(value: float, criterion: str) -> None:
+    made = behind_layers("y = Relu (b)")
+    values = np.random.default_rng(0).standard_normal(KERNELS["k"]).astype(np.float32)
+    values[3] = value
+    made.graph.initializer[0].CopyFrom(numpy_helper.from_array(values, "k"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = onnxprune.prune(made, ratio=0.4, criterion=criterion, align="off", threads=1, verify=False)
+    assert result.report.cuts
+
+
+def test_a_gather_beyond_the_last_axis() -> None:
+    made = behind_layers("c = Gather <axis = 7> (b, z) y = Relu (c)", z=[0])
+    with pytest.raises(InputError):
+        onnxprune.prune(made, ratio=0.4, threads=1)
