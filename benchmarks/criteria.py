@@ -1,22 +1,23 @@
 """Every criterion at equal multiply-accumulates, before any repair or training.
 
-    python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--quick]
+    python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--minutes M] [--part I/N] [--quick]
 
-The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. An accuracy is
-measured once for each set of channels and kept in the cache, so that a run that was interrupted goes on where
-it ended, and criteria that agree share the work. Writes ``docs/benchmarks/criteria.md``; with ``--quick`` a
-few images of the small networks are measured, and nothing is written.
+The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. What was
+measured is kept in the cache, a file each, so that a run that was interrupted goes on where it ended;
+``--part 2/4`` measures the second quarter, for processes that share the work. An accuracy is measured once
+for each set of channels: criteria that agree share the work. The cache is kept by the version of the
+package; remove it after a change of a criterion. Writes ``docs/benchmarks/criteria.md``, unless a part was
+asked for; with ``--quick`` a few images of the small networks are measured, and nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import datasets
 import numpy as np
 from harness import ROOT, table, write_page
+from kept import Kept
 
 from onnxprune import OnnxPruneError, couple, criterion, load_model, prune
 from onnxprune.calibration import ArraySamples
@@ -64,14 +66,12 @@ class Case:
     Attributes:
         macs: share of the multiply-accumulates that stays at most.
         streams: whether channels of residual streams may go, which layers of many blocks share.
-        seeds: fewer than ``SEEDS`` where there is no time for all; chance is always given all.
     """
 
     network: Network
     macs: float
     scope: str = "local"
     streams: bool = False
-    seeds: int = SEEDS
 
     @property
     def title(self) -> str:
@@ -86,9 +86,9 @@ class Case:
 
 CASES = (
     *(Case(network, macs) for network in (MLP, VGG, RESNET20) for macs in (0.75, 0.5)),
-    Case(RESNET20, 0.75, streams=True, seeds=1),
-    Case(RESNET20, 0.75, scope="global", seeds=1),
-    *(Case(RESNET56, macs, seeds=1) for macs in (0.75, 0.5)),
+    *(Case(RESNET56, macs) for macs in (0.75, 0.5)),
+    Case(RESNET20, 0.75, streams=True),
+    Case(RESNET20, 0.75, scope="global"),
 )
 QUICK = (Case(MLP, 0.5), Case(VGG, 0.75))
 
@@ -108,26 +108,6 @@ class Cell:
         return middle if low == high else f"{middle} ({low:.1f}–{high:.1f})"
 
 
-class Accuracies:
-    """Accuracies that have been measured, by network and cuts, kept in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {}
-
-    def of(self, model: Model, network: str, cuts: dict[str, Any], test: ArraySamples) -> float:
-        """Accuracy in percent of a network (by the checksum of its file) with these cuts."""
-        what = json.dumps([network, cuts, test.description], sort_keys=True)
-        key = sha256(what.encode()).hexdigest()
-        if key not in self._known:
-            self._known[key] = 100 * evaluate(model, test, ["accuracy"])["accuracy"]
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = self._path.with_suffix(".part")
-            unfinished.write_text(json.dumps(self._known))
-            unfinished.replace(self._path)
-        return self._known[key]
-
-
 class Bench:
     """The networks with their samples, and how much of it all is used."""
 
@@ -137,7 +117,7 @@ class Bench:
         self.images = 500 if quick else None
         self.looked_at = 64 if quick else CALIBRATION
         self.seeds = 1 if quick else SEEDS
-        self.accuracies = Accuracies(kept / "criteria.json")
+        self.found = Kept(kept / "criteria")
 
     @cache  # noqa: B019  there is one bench, which lives as long as the process
     def model(self, network: Network) -> Model:
@@ -162,11 +142,9 @@ class Bench:
         pixels, classes = datasets.load(network.data, "test", shared=self.shared, kept=self.kept)
         return self._samples(network, pixels[: self.images], classes[: self.images], "test")
 
-    def seeds_of(self, case: Case, name: str) -> range:
+    def seeds_of(self, name: str) -> range:
         """One seed is enough for a criterion that neither draws nor looks at data."""
-        if name == "random":
-            return range(self.seeds)
-        return range(min(self.seeds, case.seeds) if criterion(name).needs else 1)
+        return range(self.seeds if name == "random" or criterion(name).needs else 1)
 
     def _samples(
         self, network: Network, pixels: datasets.Pixels, classes: datasets.Classes, which: str
@@ -185,33 +163,58 @@ def shared_groups(structure: Structure) -> Iterator[str]:
 
 def measure(bench: Bench, case: Case, name: str) -> Cell:
     """Prune with every seed, and measure what is left."""
+    own = [bench.model(case.network).sha256, case.title, case.macs, name, bench.looked_at, bench.images]
+    found = [
+        bench.found.get([*own, seed], lambda seed=seed: pruned(bench, case, name, seed))
+        for seed in bench.seeds_of(name)
+    ]
+    refusals = [what for what in found if isinstance(what, str)]
+    return Cell(refusal=refusals[0]) if refusals else Cell(tuple(found))
+
+
+def pruned(bench: Bench, case: Case, name: str, seed: int) -> float | str:
+    """Accuracy in percent after pruning, or why the criterion refuses."""
     model, network = bench.model(case.network), case.network
-    accuracies = []
-    for seed in bench.seeds_of(case, name):
-        try:
-            result = prune(
-                model,
-                macs=f"{case.macs}x",
-                criterion=name,
-                scope=case.scope,
-                align="off",
-                exclude=() if case.streams else bench.streams(network),
-                data=bench.calibration(network, seed),
-                repair="none",
-                verify=False,
-                seed=seed,
-            )
-        except OnnxPruneError as error:
-            return Cell(refusal=error.message)
-        cuts = result.report.to_dict()["cuts"]
-        accuracies.append(bench.accuracies.of(result.model, model.sha256, cuts, bench.test(network)))
-    return Cell(tuple(accuracies))
+    try:
+        result = prune(
+            model,
+            macs=f"{case.macs}x",
+            criterion=name,
+            scope=case.scope,
+            align="off",
+            exclude=() if case.streams else bench.streams(network),
+            data=bench.calibration(network, seed),
+            repair="none",
+            verify=False,
+            seed=seed,
+        )
+    except OnnxPruneError as error:
+        return error.message
+    return accuracy(bench, network, result.model, result.report.to_dict()["cuts"])
+
+
+def accuracy(bench: Bench, network: Network, model: Model, cuts: dict[str, Any]) -> float:
+    """Accuracy in percent of a network with these cuts."""
+    test = bench.test(network)
+    what = [bench.model(network).sha256, cuts, test.description]
+    return float(bench.found.get(what, lambda: 100 * evaluate(model, test, ["accuracy"])["accuracy"]))
 
 
 def whole(bench: Bench, case: Case) -> str:
     """Accuracy of the network as it is."""
-    model = bench.model(case.network)
-    return f"{bench.accuracies.of(model, model.sha256, {}, bench.test(case.network)):.1f}"
+    return f"{accuracy(bench, case.network, bench.model(case.network), {}):.1f}"
+
+
+def work(bench: Bench, *, minutes: float, part: tuple[int, int]) -> bool:
+    """Measure what is not kept yet; says whether all of it was done in the time."""
+    end = time.monotonic() + 60 * minutes
+    first, step = part
+    cells = [(case, name) for case in CASES for name in known()][first - 1 :: step]
+    for case, name in cells:
+        if time.monotonic() > end:
+            return False
+        print(f"{case.title}: {name} {measure(bench, case, name)}", file=sys.stderr, flush=True)
+    return True
 
 
 def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
@@ -236,10 +239,6 @@ def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
 
 def account(bench: Bench, cases: Sequence[Case]) -> list[str]:
     """The page: what was done, and the tables."""
-    fewer = "; ".join(case.title for case in cases if case.seeds < bench.seeds)
-    exception = (
-        f"; in the columns {fewer} only `random` has them, as there was no time for more" if fewer else ""
-    )
     return [
         "Accuracy in percent on all 10,000 test images after pruning with `--align off` and `--repair none`, "
         "and nothing else: no training, no correction of what is left. Every column removes the same share "
@@ -247,21 +246,32 @@ def account(bench: Bench, cases: Sequence[Case]) -> list[str]:
         "a criterion tells what can be spared, not what pruning costs in the end.",
         f"Criteria that look at data are given {CALIBRATION} training images. For them and for `random` the "
         f"figure is the median of {bench.seeds} seeds, which choose the images, with the lowest and the "
-        f"highest in brackets{exception}. The others have one answer. Channels of residual streams, which "
+        "highest in brackets. The others have one answer. Channels of residual streams, which "
         "all blocks of a stage share, stay, unless the column says otherwise.",
         *tables(bench, cases),
     ]
+
+
+def _part(text: str) -> tuple[int, int]:
+    first, _, parts = text.partition("/")
+    return int(first), int(parts)
 
 
 def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     datasets.add_arguments(parser)
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after these; run again to go on")
+    parser.add_argument("--part", type=_part, default=(1, 1), metavar="I/N", help="measure a part, no page")
     parser.add_argument("--quick", action="store_true", help="a few images of the small networks, no page")
     arguments = parser.parse_args()
     bench = Bench(arguments.shared, arguments.cache, quick=arguments.quick)
     if arguments.quick:
         print("\n\n".join(tables(bench, QUICK)))
+        return
+    if not work(bench, minutes=arguments.minutes, part=arguments.part):
+        raise SystemExit("not all is measured yet: run again to go on")
+    if arguments.part != (1, 1):
         return
     write_page("criteria", "Criteria side by side", *account(bench, CASES))
 

@@ -1,12 +1,13 @@
 """Whether latencies that are asked for are met, and with how much importance, against uniform pruning.
 
-    python benchmarks/latency_target.py FOLDER [--targets 0.75,0.5,0.35] [--seconds 10]
+    python benchmarks/latency_target.py FOLDER [--targets 0.75,0.5,0.35] [--seconds 10] [--cache FOLDER]
 
 FOLDER holds the exports that ``benchmarks/zoo.py`` makes. For each network and target the command line
 prunes with ``--latency``, on one thread; the file is then measured again beside its source. Beside it stands
 the smallest uniform ratio (``--ratio``, the same share of every group) whose file is at least as fast, found
 by bisection on measurements. Importance is the sum of the L1 norms that are kept, each group scaled to a mean
-of 1 as in the scope global. Writes ``docs/benchmarks/latency_target.md``.
+of 1 as in the scope global. What was measured is kept in the cache, so that a run that was interrupted goes
+on with the next network or target. Writes ``docs/benchmarks/latency_target.md``.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Mapping
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import exports, prune, table, write_page
+from datasets import CACHE
+from harness import environment, exports, prune, table, write_page
+from kept import Kept
 
 import onnxprune
 from onnxprune.runtime.spread import Ratio
@@ -92,7 +97,6 @@ def row(name: str, source: Path, target: float, arguments: argparse.Namespace) -
     cells = [name, f"{target:g}x", f"{own.value:.3f}x ({low:.3f} to {high:.3f})", met, f"{run.seconds:.0f}"]
     cells += [f"{100 * report['latency']['table']['fit_error']:.1f} %", str(report["latency"]["trials"])]
     cells += [f"{plain.value:.3f}x", f"{100 * kept:.1f} %", f"{100 * plain_kept:.1f} %"]
-    print(" | ".join(cells), flush=True)
     return cells
 
 
@@ -104,10 +108,16 @@ def main() -> None:
     parser.add_argument("--models", default=MODELS.replace(" ", ","))
     parser.add_argument("--targets", default="0.75,0.5,0.35")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--cache", type=Path, default=CACHE / "latency_target", help="of what is measured")
     arguments = parser.parse_args()
     found = exports(arguments.folder, arguments.models.split(","), VARIANTS)
     targets = [float(text) for text in arguments.targets.split(",")]
-    rows = [row(name, path, target, arguments) for name, path in found.items() for target in targets]
+    rows = []
+    for (name, path), target in product(found.items(), targets):
+        what = [path.name, path.stat().st_size, target, arguments.seconds, environment()]
+        own = partial(row, name, path, target, arguments)
+        rows.append(Kept(arguments.cache).get(what, own))
+        print(" | ".join(rows[-1]), flush=True)
     header = ["network", "target", "measured", "within 5 %", "seconds", "fit error", "trials"]
     header += ["uniform, measured", "importance kept", "by uniform pruning"]
     write_page(

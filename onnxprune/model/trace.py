@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
@@ -70,6 +70,13 @@ class _Tracer:
         for node in graph.node:
             self._visit(node)
         return self.trace
+
+    def recompute(self, known: Mapping[str, Array]) -> None:
+        """Only what was computed before, from the shapes that are there."""
+        for node in self.model.proto.graph.node:
+            if node.output and all(name in known for name in node.output if name):
+                values = self._folded(node) or []
+                self.trace.values.update((n, v) for n, v in zip(node.output, values, strict=False) if n)
 
     def _visit(self, node: onnx.NodeProto) -> None:
         if node.op_type == "Constant" and not node.domain:
@@ -206,6 +213,23 @@ def branch_taken(node: onnx.NodeProto, condition: Array | None) -> onnx.GraphPro
 def trace(model: Model, freeze: Freeze) -> Trace:
     """Trace the model with one choice of sizes."""
     return _Tracer(model, freeze).run()
+
+
+def computed_from(model: Model, traced: Trace, shapes: Mapping[str, Shape]) -> Mapping[str, Array]:
+    """What the values that were computed from shapes come to with other shapes.
+
+    Args:
+        model: the model that was traced.
+        traced: its trace.
+        shapes: of all values that a size is asked of.
+
+    Returns:
+        Value by name; those that can no longer be computed are absent.
+    """
+    tracer = _Tracer(model, traced.freeze)
+    tracer.trace.shapes.update(shapes)
+    tracer.recompute(traced.values)
+    return tracer.trace.values
 
 
 @dataclass(frozen=True)

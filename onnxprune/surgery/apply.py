@@ -14,8 +14,8 @@ from onnxprune.coupling.edits import Editor
 from onnxprune.coupling.groups import Indices
 from onnxprune.model.constants import Array, Constant
 from onnxprune.model.model import Model
-from onnxprune.model.trace import trace
 from onnxprune.surgery.cut import CutConstants, Cuts, cut_constants
+from onnxprune.surgery.numbers import keep_numbers
 from onnxprune.surgery.tidy import tidy
 
 INITIALIZERS_ALONE = 4
@@ -72,8 +72,10 @@ class _Surgeon:
                 rule.fix(site, editor)
                 self._carry_out(editor)
         self._refresh_declared_shapes()
-        self._freeze_scales()
-        overlays = [(index + len(self.nodes), i, mask, values) for index, i, mask, values in self.overlays]
+        numbers = keep_numbers(self.coupling, self.survivors, self.proto, self.overlays)
+        for (index, i), values in numbers.constants.items():
+            self._set_input(self.proto.graph.node[index], i, values)
+        overlays = [(index + len(self.nodes), i, mask, own) for index, i, mask, own in numbers.overlays]
         nodes = [*self.nodes, *self.proto.graph.node]
         del self.proto.graph.node[:]
         self.proto.graph.node.extend(nodes)
@@ -158,29 +160,6 @@ class _Surgeon:
             for axis, dim in zip(own, value.type.tensor_type.shape.dim, strict=False):
                 if not self.survivors.mask(axis).all() and dim.HasField("dim_value"):
                     dim.dim_value = int(self.survivors.mask(axis).sum())
-
-    def _freeze_scales(self) -> None:
-        """Numbers that the source computes from sizes, such as an attention scale, keep their value."""
-        engine = self.coupling.engine
-        computed = engine.traces.first.values
-        readers = [
-            (site.index, i, name)
-            for site, _ in engine.sites.values()
-            for i, name in enumerate(site.node.input)
-            if name in computed and np.issubdtype(computed[name].dtype, np.floating)
-        ]
-        if not readers:
-            return
-        light = Model(self.proto, type(self.coupling.model.constants)(self._all_constants()))
-        after = trace(light, engine.traces.first.freeze).values
-        for index, i, name in readers:
-            if (
-                self.proto.graph.node[index].input[i] == name
-                and name in after
-                and not np.array_equal(after[name], computed[name])
-                and engine.same(name).all()
-            ):
-                self._set_input(self.proto.graph.node[index], i, computed[name])
 
 
 def _emptied(constant: Constant) -> TensorProto:
