@@ -1,13 +1,14 @@
 """Every criterion at equal multiply-accumulates, before any repair or training.
 
-    python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--minutes M] [--part I/N] [--quick]
+    python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--minutes M] [--part I/N] [--network NAME]
 
 The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. What was
-measured is kept in the cache, a file each, so that a run that was interrupted goes on where it ended;
-``--part 2/4`` measures the second quarter, for processes that share the work. An accuracy is measured once
-for each set of channels: criteria that agree share the work. The cache is kept by the version of the
-package; remove it after a change of a criterion. Writes ``docs/benchmarks/criteria.md``, unless a part was
-asked for; with ``--quick`` a few images of the small networks are measured, and nothing is written.
+measured is kept in the cache, a file each, so that a run that was interrupted goes on where it ended. For
+processes that share the work ``--part 2/4`` measures the second quarter, and ``--network`` one network; they
+write no page. An accuracy is measured once for each set of channels: criteria that agree share the work. The
+cache is kept by the version of the package; remove it after a change of a criterion. Writes
+``docs/benchmarks/criteria.md``; with ``--quick`` a few images of the small networks are measured, and
+nothing is written.
 """
 
 from __future__ import annotations
@@ -205,12 +206,11 @@ def whole(bench: Bench, case: Case) -> str:
     return f"{accuracy(bench, case.network, bench.model(case.network), {}):.1f}"
 
 
-def work(bench: Bench, *, minutes: float, part: tuple[int, int]) -> bool:
+def work(bench: Bench, cases: Sequence[Case], *, minutes: float, part: tuple[int, int]) -> bool:
     """Measure what is not kept yet; says whether all of it was done in the time."""
     end = time.monotonic() + 60 * minutes
     first, step = part
-    cells = [(case, name) for case in CASES for name in known()][first - 1 :: step]
-    for case, name in cells:
+    for case, name in [(case, name) for case in cases for name in known()][first - 1 :: step]:
         if time.monotonic() > end:
             return False
         print(f"{case.title}: {name} {measure(bench, case, name)}", file=sys.stderr, flush=True)
@@ -263,15 +263,17 @@ def main() -> None:
     datasets.add_arguments(parser)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after these; run again to go on")
     parser.add_argument("--part", type=_part, default=(1, 1), metavar="I/N", help="measure a part, no page")
+    parser.add_argument("--network", default="", metavar="NAME", help="measure one network, no page")
     parser.add_argument("--quick", action="store_true", help="a few images of the small networks, no page")
     arguments = parser.parse_args()
     bench = Bench(arguments.shared, arguments.cache, quick=arguments.quick)
     if arguments.quick:
         print("\n\n".join(tables(bench, QUICK)))
         return
-    if not work(bench, minutes=arguments.minutes, part=arguments.part):
+    cases = [case for case in CASES if arguments.network in ("", case.network.name)]
+    if not work(bench, cases, minutes=arguments.minutes, part=arguments.part):
         raise SystemExit("not all is measured yet: run again to go on")
-    if arguments.part != (1, 1):
+    if arguments.part != (1, 1) or arguments.network:
         return
     write_page("criteria", "Criteria side by side", *account(bench, CASES))
 
