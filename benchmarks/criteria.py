@@ -1,6 +1,6 @@
 """Every criterion at equal multiply-accumulates, before any repair or training.
 
-    python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--minutes M] [--part I/N] [--network NAME]
+    python benchmarks/criteria.py [--shared FOLDER] [--cache FOLDER] [--minutes M] [--part I/N] [--quick]
 
 The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. What was
 measured is kept in the cache, a file each, so that a run that was interrupted goes on where it ended. For
