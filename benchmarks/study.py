@@ -197,18 +197,22 @@ def untrained(recipe: Recipe, path: Path) -> Path:
 def totals(model: Model) -> tuple[int, int]:
     """Parameters as torch counts them, and multiply-accumulates of a sample.
 
-    Running statistics are none, and what exporters merged because it was equal (the biases of two
-    normalisations that are added up) counts in each normalisation.
+    Running statistics are none, what exporters merged because it was equal (the biases of two
+    normalisations that are added up) counts in each normalisation, and what nothing reads does not count.
     """
+    readers = Counter(name for node in model.proto.graph.node for name in node.input)
     origin = {node.output[0]: node.input[0] for node in model.proto.graph.node if node.op_type == "Identity"}
     norms = [node for node in model.proto.graph.node if node.op_type == "BatchNormalization"]
     statistics = {origin.get(name, name) for node in norms for name in node.input[3:5]}
     uses = Counter(origin.get(name, name) for node in norms for name in node.input[1:3])
     floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
+    aliases = Counter(source for alias, source in origin.items() if alias not in readers)
     parameters = sum(
         constant.size * max(1, uses[name])
         for name, constant in model.constants.items()
-        if constant.data_type in floats and (name in uses or name not in statistics)
+        if constant.data_type in floats
+        and (name in uses or name not in statistics)
+        and readers[name] > aliases[name]
     )
     structure = couple(model).structure
     macs = structure.sizes.totals(np.ones(len(structure.groups)))["macs"]
