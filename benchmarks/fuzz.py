@@ -31,7 +31,7 @@ REASONS = 40
 PROMISE = (
     f"Each runs in a process of its own with {processes.MOST_SECONDS} s of processor time and "
     f"{processes.MOST_MEMORY >> 30} GiB of address space beyond what Python and its imports take; every "
-    "200th also as a program of its own. Each has to end in a result that equals the masked source, or "
+    "1,000th also as a program of its own. Each has to end in a result that equals the masked source, or "
     "with exit code 2, one line that says what is wrong and one that says what to do. The input stays as "
     "it was, and nothing is left beside it."
 )
@@ -41,7 +41,7 @@ COLUMNS_SAY = (
     "written, and the report says why it could not be compared. *refused*: exit code 2. *defects*: anything "
     "else."
 )
-APART = 200
+APART = 1000
 """Every so many inputs one is also run as a program of its own, whose exit code has to be the same."""
 
 

@@ -112,10 +112,10 @@ def _message(draft: Draft) -> bytes:
 
 Maker = Callable[[Draft], bytes]
 KINDS: Mapping[str, tuple[int, Maker]] = {
-    "random networks": (2, lambda d: bases.random_network(500_000 + d.number).SerializeToString()),
+    "random networks": (1, lambda d: bases.random_network(500_000 + d.number).SerializeToString()),
     "operators between layers": (1, lambda d: bases.operator_case(d.number).SerializeToString()),
     "node models of onnx": (2, lambda d: bases.node_case(d.number).SerializeToString()),
-    "small models, bytes damaged": (3, lambda d: d.damaged(bases.small(d.rng).SerializeToString())),
+    "small models, bytes damaged": (4, lambda d: d.damaged(bases.small(d.rng).SerializeToString())),
     "small models, fields changed": (4, lambda d: d.edited(bases.small(d.rng), EDITS)),
     "small models, rewired": (4, lambda d: d.edited(bases.small(d.rng), REWIRINGS)),
     "small models, any field": (2, _anything),
@@ -127,10 +127,15 @@ _ORDER = [kind for kind, (share, _) in KINDS.items() for _ in range(share)]
 ROUND = len(_ORDER)
 
 
+def kind_of(number: int) -> str:
+    """How the input of a number is made."""
+    return _ORDER[number % ROUND]
+
+
 def case(number: int) -> Case:
     """The input of a number."""
     position = number % ROUND
-    kind = _ORDER[position]
+    kind = kind_of(number)
     share, make = KINDS[kind]
     among = number // ROUND * share + (position - _ORDER.index(kind))
     draft = Draft(np.random.default_rng([SEED, number]), among)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,9 +174,14 @@ def _mode(given: ModelInput, steps: Steps) -> str:
 def _decoded(path: Path, mode: str) -> Any:
     module = pillow("--data with a folder of images")
     try:
-        with module.open(path) as image:
-            return image.convert(mode)
-    except (OSError, ValueError, SyntaxError, module.DecompressionBombError) as exc:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd, harmless metadata
+            warnings.simplefilter("error", module.DecompressionBombWarning)
+            with module.open(path) as image:
+                return image.convert(mode)
+    except MemoryError:
+        raise
+    except Exception as exc:  # its decoders raise anything over files that are damaged
         raise InputError(
             f"The image {quoted(path)} cannot be read: {exc}.", hint="Remove it, or store it again."
         ) from exc

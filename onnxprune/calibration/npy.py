@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import IO
 
@@ -23,8 +24,11 @@ _SUFFIX = ".npy"
 _LOCAL_HEADER = 30
 """Bytes of a zip member's own header, before its name and extra field; their lengths end it."""
 
-_FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
+_FAILURES = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OverflowError, SyntaxError)
 """What zipfile and NumPy raise over files that are damaged, encrypted or of another kind."""
+
+MOST_TIMES, ALWAYS = 200, 256 << 20
+"""How many times its own size an archive may unpack to, and how many bytes any may."""
 
 NUMBERS = "biuf"
 """Kinds of element types that samples may have: truth values, whole numbers, floats."""
@@ -66,6 +70,7 @@ class NpzFile:
         self.path = path
         with reading(path), zipfile.ZipFile(path) as archive:
             members = [info for info in archive.infolist() if info.filename.endswith(_SUFFIX)]
+            _check_archive(members, path)
             self._members = {info.filename.removesuffix(_SUFFIX): info for info in members}
             self.headers: dict[str, Header] = {}
             for name, info in self._members.items():
@@ -80,6 +85,7 @@ class NpzFile:
         """
         header, info = self.headers[name], self._members[name]
         _check(header, self.path, name)
+        _check_length(header, info.file_size, self.path, name)
         with reading(self.path):
             if header.by_column:
                 with np.load(self.path) as archive:
@@ -137,6 +143,7 @@ def npy_column(path: Path) -> Column:
         with path.open("rb") as file:
             header = _header(file, path, path.name)
         _check(header, path, path.name)
+        _check_length(header, path.stat().st_size, path, path.name)
         return ArrayColumn(np.load(path, mmap_mode="r"), path.name)
 
 
@@ -177,6 +184,27 @@ def _check(header: Header, path: Path, name: str) -> None:
         raise InputError(f"{where} holds {header.dtype} values, no numbers.")
     if not header.shape or not header.shape[0]:
         raise InputError(f"{where} has no samples: its shape is {header.shape}.")
+
+
+def _check_length(header: Header, stored: int, path: Path, name: str) -> None:
+    """Compare what a header says with the bytes that there are, before anything is allocated for it."""
+    stated = prod(header.shape) * header.dtype.itemsize
+    if min(header.shape) < 0 or header.start + stated > stored:
+        raise InputError(
+            f"The array {quoted(name)} in {quoted(path)} has {stored - header.start:,} bytes of values, its "
+            f"shape {list(header.shape)} takes {stated:,}.",
+            hint="It has to be a file as numpy.savez writes it, and complete.",
+        )
+
+
+def _check_archive(members: Iterable[zipfile.ZipInfo], path: Path) -> None:
+    """Refuse an archive that unpacks to far more than its size."""
+    unpacked, stored = sum(info.file_size for info in members), path.stat().st_size
+    if unpacked > max(ALWAYS, MOST_TIMES * stored):
+        raise InputError(
+            f"{quoted(path)} has {stored:,} bytes and unpacks to {unpacked:,}, which no samples do.",
+            hint="Store the arrays with numpy.savez, without compression, if they are meant to be so.",
+        )
 
 
 def _mapped(path: Path, info: zipfile.ZipInfo, header: Header) -> Array:

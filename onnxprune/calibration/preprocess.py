@@ -41,7 +41,10 @@ INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "lanczos")
 Given: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 """The text of ``--preprocess``, the path of a ``.toml`` file, or what such a file would hold."""
 
-_MOST_SIZES = 2
+_MOST_SIZES, _MOST_DIGITS = 2, 5
+"""Numbers of a size of images, and digits of each."""
+_LONGEST_NUMBER = 40
+_EXPONENT = re.compile(r"e[+-]?\d{4}", re.IGNORECASE)
 _LIST = re.compile(r"[;\s]+")
 _EXAMPLE = 'An example: --preprocess "scale=1/255,mean=0.485;0.456;0.406,std=0.229;0.224;0.225".'
 
@@ -70,7 +73,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
         raise UsageError(f"--preprocess {quoted(path)} cannot be read: {exc.strerror}.") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise UsageError(
             f"--preprocess {quoted(path)} is no TOML: {exc}.", hint='One key a line, such as scale = "1/255".'
         ) from exc
@@ -133,6 +136,8 @@ def _number(key: str, given: Any) -> float:
     """A number, or a fraction such as 1/255."""
     try:
         top, slash, bottom = str(given).partition("/")
+        if len(top) > _LONGEST_NUMBER or len(bottom) > _LONGEST_NUMBER or _EXPONENT.search(str(given)):
+            raise ValueError("too long")  # an exact power of ten takes as many digits
         value = Fraction(top.strip()) / Fraction(bottom.strip() if slash else "1")
         return float(value)
     except (ValueError, ZeroDivisionError, OverflowError) as exc:
@@ -162,7 +167,10 @@ def _size(least: int) -> Callable[[str, Any], Size | None]:
         if text in ("none", "off"):
             return None
         sizes = text.split("x")
-        if len(sizes) > _MOST_SIZES or not all(size.isdecimal() and int(size) >= least for size in sizes):
+        fine = len(sizes) <= _MOST_SIZES and all(
+            size.isdecimal() and len(size) <= _MOST_DIGITS and int(size) >= least for size in sizes
+        )
+        if not fine:
             raise _wrong(key, given, "pixels as 224, as 240x320 (height x width), or none")
         return tuple(map(int, sizes))
 
@@ -213,4 +221,10 @@ def _unknown(kind: str, name: str, choices: tuple[str, ...]) -> UsageError:
 
 
 def _wrong(key: str, given: Any, wanted: str) -> UsageError:
-    return UsageError(f"--preprocess: {key}={given} is not understood.", hint=f"It takes {wanted}.")
+    try:
+        shown = quoted(given)[1:-1]
+    except ValueError:  # whole numbers of thousands of digits have no text in Python
+        shown = "(a number without end)"
+    return UsageError(
+        f"--preprocess: {quoted(key)[1:-1]}={shown} is not understood.", hint=f"It takes {wanted}."
+    )

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from onnx import NodeProto, TensorProto
+from onnx import ModelProto, NodeProto, TensorProto
 
 from onnxprune.errors import InputError
 from onnxprune.model.detach import Detached, is_constant, value_attribute
@@ -107,6 +108,7 @@ def place_external(detached: Detached, folder: Path | None) -> tuple[tuple[Path,
     if not detached.mentions_files:
         return (), 0
     found = [(t, s) for t, s in _pairs(detached) if t.data_location == TensorProto.EXTERNAL]
+    _refuse_hidden(detached.proto, len(found))
     if not found:
         return (), 0
     if folder is None:
@@ -152,6 +154,31 @@ def _node_tensors(node: NodeProto) -> Iterator[TensorProto]:
             yield from graph.initializer
             for inner in graph.node:
                 yield from _node_tensors(inner)
+
+
+def _refuse_hidden(proto: ModelProto, placed: int) -> None:
+    """Refuse external data of tensors that are nowhere looked for: sparse ones, defaults of functions.
+
+    Whatever runs the model would read the files wherever they are said to be.
+    """
+    every = [tensor for tensor in _every_tensor(proto) if tensor.data_location == TensorProto.EXTERNAL]
+    if len(every) > placed:
+        raise InputError(
+            f"The model has {len(every) - placed} tensors with external data where none are supported: in "
+            "sparse tensors, or outside the graph.",
+            hint="Store those values in the model.",
+        )
+
+
+def _every_tensor(message: Any) -> Iterator[TensorProto]:
+    """The tensors anywhere in a message."""
+    if isinstance(message, TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in [value] if hasattr(value, "ListFields") else value:
+                yield from _every_tensor(inner)
 
 
 def _region(tensor: TensorProto) -> Region:

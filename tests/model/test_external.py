@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -179,6 +180,38 @@ def test_tensors_of_constant_nodes_subgraphs_and_functions_are_found(tmp_path: P
     held = [whole.graph.node[0].attribute[0].t, whole.functions[0].node[0].attribute[0].t]
     held += [attribute.g.node[0].attribute[0].t for attribute in whole.graph.node[1].attribute]
     assert all(tensor.raw_data == values.raw_data and not tensor.external_data for tensor in held)
+
+
+@pytest.mark.parametrize(
+    "place", ["sparse constant", "sparse attribute", "default of a function", "training"]
+)
+def test_external_data_where_nobody_looks(tmp_path: Path, place: str) -> None:
+    """ONNX Runtime would open such a file itself, wherever it is."""
+    outside = TensorProto(name="t", data_type=TensorProto.FLOAT, dims=[4])
+    refer(outside, location="../secret.bin", length=16)
+    indices = numpy_helper.from_array(np.arange(4), "indices")
+    sparse = onnx.SparseTensorProto(values=outside, indices=indices, dims=[8])
+    source = model_of([helper.make_node("Relu", ["x"], ["y"])])
+    if place == "sparse constant":
+        source.graph.sparse_initializer.append(sparse)
+    elif place == "sparse attribute":
+        source.graph.node.insert(0, helper.make_node("Constant", [], ["k"], sparse_value=sparse))
+    elif place == "default of a function":
+        function = helper.make_function(
+            "own", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], []
+        )
+        function.opset_import.add(domain="", version=17)
+        function.attribute_proto.append(helper.make_attribute("t", outside))
+        source.functions.append(function)
+    else:
+        source.training_info.add().algorithm.initializer.append(outside)
+    assert "where none are supported" in refused(write(tmp_path, source))
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    external_model(tmp_path)
+    os.mkfifo(tmp_path / "pipe.bin")
+    assert "not a plain file" in refused(with_weight(tmp_path, location="pipe.bin"))
 
 
 def test_saved_model_has_one_data_file_that_runs(tmp_path: Path) -> None:
