@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from onnxprune.api import PruneResult, VerifyResult, convert, inspect, prune, verify
     from onnxprune.api.benchmarking import benchmark
     from onnxprune.api.evaluation import Comparison, compare, evaluate
+    from onnxprune.api.finetuning import FinetuneResult, finetune
     from onnxprune.api.quantizing import QuantizeResult, quantize
     from onnxprune.api.scanning import measure_sensitivity
     from onnxprune.calibration import ArraySamples, Batch, Evidence, Samples, open_samples
@@ -69,6 +70,7 @@ __all__ = [
     "Cut",
     "Evaluation",
     "Evidence",
+    "FinetuneResult",
     "InputError",
     "Inspection",
     "MissingExtraError",
@@ -95,6 +97,7 @@ __all__ = [
     "couple",
     "criterion",
     "evaluate",
+    "finetune",
     "flush_denormals",
     "gather",
     "inspect",
@@ -124,6 +127,7 @@ _HOMES = {
     "onnxprune.api": ("PruneResult", "VerifyResult", "convert", "inspect", "prune", "verify"),
     "onnxprune.api.benchmarking": ("benchmark",),
     "onnxprune.api.evaluation": ("Comparison", "compare", "evaluate"),
+    "onnxprune.api.finetuning": ("FinetuneResult", "finetune"),
     "onnxprune.api.quantizing": ("QuantizeResult", "quantize"),
     "onnxprune.api.scanning": ("measure_sensitivity",),
     "onnxprune.calibration": ("ArraySamples", "Batch", "Evidence", "Samples", "open_samples"),

@@ -16,6 +16,7 @@ from onnxprune.cli.bench import bench as bench_verb
 from onnxprune.cli.convert import convert as convert_verb
 from onnxprune.cli.errors import FAILED, INTERRUPTED, tell
 from onnxprune.cli.evaluate import evaluate as evaluate_verb
+from onnxprune.cli.finetune import finetune as finetune_verb
 from onnxprune.cli.flat import Verb, flat
 from onnxprune.cli.inspect import inspect as inspect_verb
 from onnxprune.cli.prune import prune as prune_verb
@@ -86,6 +87,15 @@ VERBS: Mapping[str, Entry] = {
             ("evaluate model.onnx --data test.npz", "accuracy, balanced accuracy, log loss"),
             ("evaluate model.onnx small.onnx --data images/ --preprocess imagenet", "before and after"),
             ("evaluate small.onnx --teacher model.onnx --data x.npz", "agreement, without labels"),
+        ),
+    ),
+    "finetune": Entry(
+        finetune_verb,
+        "MODEL",
+        "train a model on data, or on what its source says",
+        (
+            ("finetune small.onnx --train-data train.npz --teacher model.onnx", "win accuracy back"),
+            ("finetune small.onnx --train-data images/ --preprocess imagenet --epochs 5", "labels alone"),
         ),
     ),
     "inspect": Entry(

@@ -61,6 +61,20 @@ class Steps:
             return
         self._view.update(self._task, completed=done, total=total)
 
+    def tell(self, text: str) -> None:
+        """How the step goes."""
+        if self._view is not None and self._task is not None:
+            self._view.update(self._task, description=f"{self._name}: {text}")
+
+    def line(self, text: str) -> None:
+        """A part of the step has ended, and how: a line of its own where steps are timed."""
+        if not self._timed:
+            return
+        if self._view is None:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            self._view.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def stop(self) -> None:
         """The last step has ended."""
         if self._name and self._timed:

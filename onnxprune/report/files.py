@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def check_reports(paths: Iterable[Path], taken: Iterable[Path], forms: Collectio
         if path.suffix.lower() not in forms:
             raise UsageError(
                 f"--report {where} has no form that is known.",
-                hint=f"End its name in {', '.join(list(forms)[:-1])} or {list(forms)[-1]}.",
+                hint=f"End its name in {_alternatives(list(forms))}.",
             )
         if path.absolute() in used:
             raise UsageError(f"{where} is used twice in this run.", hint="Give every file its own name.")
@@ -58,6 +58,10 @@ def check_reports(paths: Iterable[Path], taken: Iterable[Path], forms: Collectio
                 f"The report {where} cannot be written there.",
                 hint="Its folder has to exist and be writable, and the name must not be that of a folder.",
             )
+
+
+def _alternatives(names: Sequence[str]) -> str:
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def write_report(report: Report, path: str | os.PathLike[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onnxprune.calibration import Samples
+from onnxprune.errors import MissingExtraError
 from onnxprune.model import Model
 from onnxprune.training.penalty import Penalty
 from onnxprune.training.result import Epoch, Trained, Watch
@@ -53,9 +54,10 @@ def train(
             checkpoint of another run.
         MissingExtraError: torch, or TensorBoard where it is asked for, is not installed.
     """
-    from onnxprune.training.run import run_training
+    _require_torch()
+    from onnxprune.training.run import Task, run_training
 
-    return run_training(
+    task = Task(
         model,
         samples,
         settings or TrainSettings(),
@@ -65,5 +67,15 @@ def train(
         restart=restart,
         tensorboard=tensorboard,
         penalty=penalty,
-        progress=progress,
+        watch=progress,
     )
+    return run_training(task)
+
+
+def _require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as exc:
+        raise MissingExtraError(
+            f"Training needs torch, which cannot be imported: {exc}.", hint='pip install "onnxprune[torch]"'
+        ) from exc
