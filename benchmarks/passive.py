@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import passive_keras
 from harness import table
 from logmel import pack
 from steps import prune_to, widths
@@ -146,8 +147,31 @@ def page(study: Study, folds: Sequence[Fold], subsets: Sequence[Sequence[str]]) 
         "## Number formats",
         _FORMATS,
         table(["pruned layers", *kinds], narrow),
+        *keras_part(study, folds),
         _DATA,
     )
+
+
+def keras_part(study: Study, folds: Sequence[Fold]) -> list[str]:
+    """What comes of Keras files; nothing in a quick run, as TensorFlow takes its time."""
+    whole = SUBSETS[-1]
+    if study.quick or not passive_keras.possible():
+        return []
+    theirs = passive_keras.authors(study)
+    rows = []
+    for fold in folds:
+        found = passive_keras.twin(study, fold.recipe, fold.data)
+        same = run(study, fold, whole)["pruned"]
+        rows.append(
+            [
+                fold.name.replace("_", ", "),
+                "-".join(map(str, found["filters"])),
+                *(f"{own[key]:.{digits}f}" for own in (same, found) for key, digits in _MEASURES),
+            ]
+        )
+    heads = ["data", "filters", "as ONNX, %", "log-loss", "as Keras, %", "log-loss"]
+    left = keras_count(dict(zip(FULL, theirs["filters"], strict=True)))
+    return ["## From a Keras file", _KERAS.format(left=f"{left:,}"), table(heads, rows)]
 
 
 def spread(found: Sequence[Figures], stage: str, key: str) -> str:
@@ -189,6 +213,14 @@ unpruned). The data are not theirs: the audio of the challenge is not at hand, a
 training. Figures are the mean over the folds, with the least and the largest; a fold has 80 clips, \
 so one clip is 1.25 points of it. The rule of the paper without a number would leave of these \
 networks, fold by fold: {left} filters."""
+
+_MEASURES = (("accuracy", 1), ("log_loss", 3))
+
+_KERAS = """The authors' file `dcase2021_passive_C1.h5`, given to `onnxprune` as it is and pruned by \
+cosine similarity in C2 and C3 too, ends with {left} numbers, as many as their file in which all \
+three layers are pruned. The networks of the tables above as Keras files (channels last, softmax at \
+the end), converted and pruned in all three layers, give the same as the ONNX files exported from \
+torch, before any fine-tuning."""
 
 _FORMATS = """The fine-tuned networks as float32, float16 (`onnxprune quantize --to fp16`) and uint8 \
 (`--to int8`: activations in uint8, weights in int8 with a scale a channel; ranges from training \
