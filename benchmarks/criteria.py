@@ -21,24 +21,29 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import datasets
 import numpy as np
 from harness import ROOT, table, write_page
 from kept import Kept
 
-from onnxprune import OnnxPruneError, couple, criterion, load_model, prune
-from onnxprune.calibration import ArraySamples
-from onnxprune.coupling import Structure
+from onnxprune import OnnxPruneError, couple, criterion, load_model
+from onnxprune.api.job import open_job
+from onnxprune.api.planning import plan_model
+from onnxprune.api.settings import Settings
+from onnxprune.calibration import ArraySamples, Evidence
+from onnxprune.coupling import Coupling, Structure
 from onnxprune.coupling.groups import Role
 from onnxprune.criteria import known
 from onnxprune.evaluation import evaluate
 from onnxprune.model import Model
+from onnxprune.reconstruction.evidence import gather
+from onnxprune.surgery import apply
 
 CALIBRATION = 512
 """Training images that a criterion may look at; a seed chooses them."""
 SEEDS = 3
+ALL = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,19 @@ class Network:
 
     Attributes:
         path: below the repository if it begins with ``fixtures``, else below the shared folder.
+        images: of the test set that it is measured on, drawn once; fewer where all would take too long.
     """
 
     name: str
     path: str
     data: str
+    images: int = ALL
 
 
 MLP = Network("MLP", "fixtures/mlp_fashion.onnx", "fashion")
 VGG = Network("VGG", "fixtures/vgg_fashion.onnx", "fashion")
 RESNET20 = Network("ResNet-20", "models/resnet20_cifar10.onnx", "cifar10")
-RESNET56 = Network("ResNet-56", "models/resnet56_cifar10.onnx", "cifar10")
+RESNET56 = Network("ResNet-56", "models/resnet56_cifar10.onnx", "cifar10", images=2_500)
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Bench:
     def __init__(self, shared: Path, kept: Path, *, quick: bool = False) -> None:
         self.shared = shared
         self.kept = kept
-        self.images = 500 if quick else None
+        self.most = 500 if quick else ALL
         self.looked_at = 64 if quick else CALIBRATION
         self.seeds = 1 if quick else SEEDS
         self.found = Kept(kept / "criteria")
@@ -126,9 +133,20 @@ class Bench:
         return load_model((ROOT if network.path.startswith("fixtures") else self.shared) / network.path)
 
     @cache  # noqa: B019
+    def coupling(self, network: Network) -> Coupling:
+        """Which channels of it belong together."""
+        return couple(self.model(network))
+
+    @cache  # noqa: B019
     def streams(self, network: Network) -> tuple[str, ...]:
         """Groups that the filters of several layers belong to."""
-        return tuple(shared_groups(couple(self.model(network)).structure))
+        return tuple(shared_groups(self.coupling(network).structure))
+
+    @cache  # noqa: B019
+    def evidence(self, network: Network, seed: int) -> Evidence:
+        """What all criteria want to know of the calibration images, measured in one go."""
+        wanted = frozenset().union(*(criterion(name).needs for name in known()))
+        return gather(self.coupling(network), self.calibration(network, seed), wanted, threads=1, seed=seed)
 
     @cache  # noqa: B019
     def calibration(self, network: Network, seed: int) -> ArraySamples:
@@ -139,9 +157,11 @@ class Bench:
 
     @cache  # noqa: B019
     def test(self, network: Network) -> ArraySamples:
-        """Test images with labels, all of them but for a quick run."""
+        """Test images with labels."""
         pixels, classes = datasets.load(network.data, "test", shared=self.shared, kept=self.kept)
-        return self._samples(network, pixels[: self.images], classes[: self.images], "test")
+        number = min(self.most, network.images, len(pixels))
+        chosen = np.random.default_rng(0).permutation(len(pixels))[:number]
+        return self._samples(network, pixels[chosen], classes[chosen], "test")
 
     def seeds_of(self, name: str) -> range:
         """One seed is enough for a criterion that neither draws nor looks at data."""
@@ -164,7 +184,14 @@ def shared_groups(structure: Structure) -> Iterator[str]:
 
 def measure(bench: Bench, case: Case, name: str) -> Cell:
     """Prune with every seed, and measure what is left."""
-    own = [bench.model(case.network).sha256, case.title, case.macs, name, bench.looked_at, bench.images]
+    own = [
+        bench.model(case.network).sha256,
+        case.title,
+        case.macs,
+        name,
+        bench.looked_at,
+        min(bench.most, case.network.images),
+    ]
     found = [
         bench.found.get([*own, seed], lambda seed=seed: pruned(bench, case, name, seed))
         for seed in bench.seeds_of(name)
@@ -175,29 +202,25 @@ def measure(bench: Bench, case: Case, name: str) -> Cell:
 
 def pruned(bench: Bench, case: Case, name: str, seed: int) -> float | str:
     """Accuracy in percent after pruning, or why the criterion refuses."""
-    model, network = bench.model(case.network), case.network
+    network = case.network
+    coupling = bench.coupling(network)
+    exclude = () if case.streams else bench.streams(network)
+    own = Settings(
+        macs=f"{case.macs}x", criterion=name, scope=case.scope, align="off", exclude=exclude, seed=seed
+    )
+    evidence = bench.evidence(network, seed) if criterion(name).needs else Evidence()
     try:
-        result = prune(
-            model,
-            macs=f"{case.macs}x",
-            criterion=name,
-            scope=case.scope,
-            align="off",
-            exclude=() if case.streams else bench.streams(network),
-            data=bench.calibration(network, seed),
-            repair="none",
-            verify=False,
-            seed=seed,
-        )
+        plan = plan_model(coupling, open_job(own), lambda step: None, evidence=evidence).plan
     except OnnxPruneError as error:
         return error.message
-    return accuracy(bench, network, result.model, result.report.to_dict()["cuts"])
+    kept = {group: units.tolist() for group, units in plan.kept.items()}
+    return accuracy(bench, network, apply(coupling, plan.kept).model, kept)
 
 
-def accuracy(bench: Bench, network: Network, model: Model, cuts: dict[str, Any]) -> float:
-    """Accuracy in percent of a network with these cuts."""
+def accuracy(bench: Bench, network: Network, model: Model, kept: dict[str, list[int]]) -> float:
+    """Accuracy in percent of a network of which these units are left."""
     test = bench.test(network)
-    what = [bench.model(network).sha256, cuts, test.description]
+    what = [bench.model(network).sha256, kept, test.description]
     return float(bench.found.get(what, lambda: 100 * evaluate(model, test, ["accuracy"])["accuracy"]))
 
 
@@ -239,8 +262,11 @@ def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
 
 def account(bench: Bench, cases: Sequence[Case]) -> list[str]:
     """The page: what was done, and the tables."""
+    fewer = {case.network.name: case.network.images for case in cases if case.network.images < ALL}
+    smaller = "".join(f" ({name}: on {images:,} of them)" for name, images in fewer.items())
     return [
-        "Accuracy in percent on all 10,000 test images after pruning with `--align off` and `--repair none`, "
+        f"Accuracy in percent on all {ALL:,} test images{smaller} after pruning with `--align off` and "
+        "`--repair none`, "
         "and nothing else: no training, no correction of what is left. Every column removes the same share "
         "of the multiply-accumulates, the same ratio in every layer unless it says global. It shows how well "
         "a criterion tells what can be spared, not what pruning costs in the end.",
