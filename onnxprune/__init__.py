@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from onnxprune.api.finetuning import FinetuneResult, finetune
     from onnxprune.api.quantizing import QuantizeResult, quantize
     from onnxprune.api.scanning import measure_sensitivity
+    from onnxprune.api.sweeping import run_sweep
     from onnxprune.calibration import ArraySamples, Batch, Evidence, Samples, open_samples
     from onnxprune.coupling import Coupling, couple
     from onnxprune.criteria import Criterion, criterion, register, score_groups
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from onnxprune.runtime.results import Benchmark
     from onnxprune.sensitivity import Sensitivity
     from onnxprune.surgery import Cut, apply, flush_denormals
+    from onnxprune.sweep.document import Sweep
     from onnxprune.torch_graph import to_torch, write_back
     from onnxprune.verification import masked_equivalence, recheck
 
@@ -85,6 +87,7 @@ __all__ = [
     "Report",
     "Samples",
     "Sensitivity",
+    "Sweep",
     "TargetError",
     "UsageError",
     "VerificationError",
@@ -115,6 +118,7 @@ __all__ = [
     "recheck",
     "register",
     "repair_cut",
+    "run_sweep",
     "save_model",
     "score_groups",
     "to_torch",
@@ -130,6 +134,7 @@ _HOMES = {
     "onnxprune.api.finetuning": ("FinetuneResult", "finetune"),
     "onnxprune.api.quantizing": ("QuantizeResult", "quantize"),
     "onnxprune.api.scanning": ("measure_sensitivity",),
+    "onnxprune.api.sweeping": ("run_sweep",),
     "onnxprune.calibration": ("ArraySamples", "Batch", "Evidence", "Samples", "open_samples"),
     "onnxprune.coupling": ("Coupling", "couple"),
     "onnxprune.criteria": ("Criterion", "criterion", "register", "score_groups"),
@@ -152,6 +157,7 @@ _HOMES = {
     "onnxprune.sensitivity": ("Sensitivity",),
     "onnxprune.runtime.results": ("Benchmark",),
     "onnxprune.surgery": ("Cut", "apply", "flush_denormals"),
+    "onnxprune.sweep.document": ("Sweep",),
     "onnxprune.torch_graph": ("to_torch", "write_back"),
     "onnxprune.verification": ("masked_equivalence", "recheck"),
 }

@@ -22,6 +22,7 @@ from onnxprune.cli.inspect import inspect as inspect_verb
 from onnxprune.cli.prune import prune as prune_verb
 from onnxprune.cli.quantize import quantize as quantize_verb
 from onnxprune.cli.sensitivity import sensitivity as sensitivity_verb
+from onnxprune.cli.sweep import sweep as sweep_verb
 from onnxprune.cli.verify import verify as verify_verb
 from onnxprune.errors import UsageError
 
@@ -123,6 +124,19 @@ VERBS: Mapping[str, Entry] = {
         (
             ("quantize model.onnx --data val.npz", "int8, with ranges read off samples"),
             ("quantize model.onnx --to fp16", "half the size"),
+        ),
+    ),
+    "sweep": Entry(
+        sweep_verb,
+        "MODEL",
+        "many ways of pruning, and which of them no other beats",
+        (
+            (
+                "sweep model.onnx --data val.npz --repairs none,lstsq --quantize none,int8",
+                "every combination",
+            ),
+            ("sweep model.onnx --data val.npz --ratios 0.1:0.7 --trials 40", "40 that Optuna chooses"),
+            ("sweep model.onnx --data val.npz --layers 'C1,C2,C3' --ratio 0.25", "combinations of layers"),
         ),
     ),
     "verify": Entry(

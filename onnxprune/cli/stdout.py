@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 SOON = 1.0
 """Seconds that a step takes before it gets a bar."""
@@ -45,15 +45,30 @@ class Steps:
         self._timed = timed
         self._view = view
         self._task = None if view is None else view.add_task("starting", total=None)
+        self._whole: TaskID | None = None
         self._name = ""
         self._start = time.perf_counter()
 
     def __call__(self, name: str) -> None:
         """A step begins."""
+        if name == self._name:  # of what waits and looks again and again
+            return
         self.stop()
         self._name, self._start = name, time.perf_counter()
         if self._view is not None and self._task is not None:
             self._view.reset(self._task, total=None, description=f"{name} ...")
+
+    def trial(self, title: str, done: int, total: int) -> None:
+        """Of many jobs another one begins; they get a bar of their own above their steps."""
+        self.stop()
+        if self._timed:
+            print(f"{done + 1} of {total}: {title}" if total else title, file=sys.stderr)
+        if self._view is None:
+            return
+        if self._whole is None:
+            self._whole = self._view.add_task("", total=None)
+        told = f"{done + 1} of {total}: {title}" if total else title
+        self._view.update(self._whole, description=told, completed=done, total=total or None)
 
     def advance(self, done: int, total: int) -> None:
         """The step has done so much of it; it gets a bar once it has taken a second."""

@@ -41,6 +41,7 @@ FLOORS = {
     "frontends": 6,
     "training": 6,
     "sensitivity": 6,
+    "sweep": 6,
     "report": 7,
     "api": 8,
     "__init__": 8,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 from markupsafe import Markup
@@ -11,6 +11,12 @@ from markupsafe import Markup
 from onnxprune.report.html.axis import axis
 from onnxprune.report.html.escape import decimal
 from onnxprune.report.html.page import fragment, render
+
+ROOM = 4.0
+"""Percent of the plot between two numbers that can both be read."""
+
+FEW = 12
+"""More points than this are a table that is folded when the page opens."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,13 @@ class _Mark:
     cost: str
     quality: str
     best: bool
+    tagged: bool = False
 
 
 def front(points: Sequence[Point], cost: Measure, quality: Measure) -> tuple[Point, ...]:
     """The points that no other beats: none is as good in both and better in one, by cost.
+
+    Of equal points all are on it.
 
     Args:
         points: finite ones.
@@ -69,7 +78,8 @@ def front(points: Sequence[Point], cost: Measure, quality: Measure) -> tuple[Poi
     order = sorted(points, key=lambda p: (price * p.cost, -lead * p.quality))
     best: list[Point] = []
     for point in order:
-        if not best or lead * point.quality > lead * best[-1].quality:
+        equal = bool(best) and (point.cost, point.quality) == (best[-1].cost, best[-1].quality)
+        if not best or equal or lead * point.quality > lead * best[-1].quality:
             best.append(point)
     return tuple(best)
 
@@ -98,12 +108,15 @@ def pareto(points: Iterable[Point], cost: Measure, quality: Measure, *, title: s
         )
         for number, point in enumerate(sorted(there, key=lambda p: (p.cost, p.quality)), start=1)
     ]
+    marks = _tagged(marks)
     return fragment(
         "pareto.html.j2",
         title=title,
+        few=FEW,
         cost=cost,
         quality=quality,
         marks=marks,
+        drawn=sorted(marks, key=lambda mark: (mark.point.source, mark.best)),
         line=_staircase([mark for mark in marks if mark.best], drops_first=cost.rises),
         across=[(across.place(m), cost.spell(m)) for m in across.marks],
         up=[(up.place(m), quality.spell(m)) for m in up.marks],
@@ -120,6 +133,18 @@ def pareto_page(plots: Sequence[Markup], *, title: str, about: str, version: str
         version: of the package.
     """
     return render("pareto_page.html.j2", plots=plots, title=title, about=about, version=version)
+
+
+def _tagged(marks: Sequence[_Mark]) -> list[_Mark]:
+    """The marks with numbers beside the notable ones, as far as there is room for them."""
+    found: list[_Mark] = []
+    for mark in marks:
+        notable = mark.best or mark.point.source
+        room = not any(
+            abs(mark.x - own.x) < ROOM and abs(mark.y - own.y) < ROOM for own in found if own.tagged
+        )
+        found.append(replace(mark, tagged=notable and room))
+    return found
 
 
 def _staircase(best: Sequence[_Mark], *, drops_first: bool) -> str:
