@@ -1,5 +1,4 @@
-"""The part of the passive study that starts from Keras files: the twins of its networks, and the authors'
-files."""
+"""The passive study from Keras files: twins of its networks, and the authors' files."""
 
 from __future__ import annotations
 
@@ -32,7 +31,7 @@ def convolutions(model: Model) -> Mapping[str, int]:
 
 def pruned(path: Path) -> Model:
     """Convert a Keras file and prune it to the authors' filters; the result is verified on the way."""
-    model = onnxprune.convert(path).model
+    model = onnxprune.convert(path)
     return prune_to(model, dict(zip(convolutions(model), TARGET, strict=True)), criterion="cosine")
 
 

@@ -11,152 +11,25 @@ else. Needs ``pip install "onnxprune[benchmarks]"``. Writes ``docs/benchmarks/pe
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
-from harness import ROOT, table
-from native import native
+from harness import table
+from peer_cases import NETWORKS, PLAIN, RATIO, Network, attempt, latencies, pruned, seconds, slug, tuned
 from pruners import PRUNERS, Task
-from study import BATCHES, CIFAR10, FASHION, Figures, ImageSet, Study, totals
+from study import Figures, Study, totals
 
-import onnxprune
 from onnxprune import load_model
 
-RATIO = 0.4
-SAMPLES = 512
-PLAIN = ("onnxprune", "Torch-Pruning", "onnxsim")
-"""Those that do the same thing: no data, no alignment."""
 
-
-@dataclass(frozen=True)
-class Network:
-    """A trained network.
-
-    Attributes:
-        path: below the repository if it begins with ``fixtures``, else below the shared folder.
-        epochs: of fine-tuning.
-    """
-
-    title: str
-    path: str
-    data: ImageSet
-    epochs: float
-    augment: str
-
-    @property
-    def name(self) -> str:
-        """Stem of its file."""
-        return Path(self.path).stem
-
-    def file(self, shared: Path) -> Path:
-        """Where it is."""
-        return (ROOT if self.path.startswith("fixtures") else shared) / self.path
-
-
-NETWORKS = (
-    Network("MLP, Fashion-MNIST", "fixtures/mlp_fashion.onnx", FASHION, 5, "flip"),
-    Network("VGG, Fashion-MNIST", "fixtures/vgg_fashion.onnx", FASHION, 5, "flip"),
-    Network("ResNet, Fashion-MNIST", "fixtures/resnet_fashion.onnx", FASHION, 5, "flip"),
-    Network("MobileNet, Fashion-MNIST", "fixtures/mobilenet_fashion.onnx", FASHION, 5, "flip"),
-    Network("VGG-16, CIFAR-10", "fixtures/vgg16_cifar10.onnx", CIFAR10, 12, "cifar"),
-    Network("ResNet-56, CIFAR-10", "models/resnet56_cifar10_bn.onnx", CIFAR10, 12, "cifar"),
-)
-
-
-def pruned(study: Study, network: Network, method: str) -> Figures:
-    """Prune a trained network and measure the result; the file is kept beside the figures."""
-    source = network.file(study.shared)
-
-    def make() -> Figures:
-        samples = None
-        if "data" in method:
-            samples = study.samples(
-                network.data, source, "train", 64 if study.quick else SAMPLES, labels=False
-            )
-        task = Task(source, partial(native, source), network.data.shape, RATIO, samples)
-        figures = attempt(task, method, study.folder / f"{network.name}_{slug(method)}.onnx")
-        if "error" not in figures:
-            figures |= study.measure(load_model(figures_file(study, network, method)), network.data)
-        return figures
-
-    settings = {"ratio": RATIO, "samples": SAMPLES, "quick": study.quick}
-    return study.case(f"{network.name}_{slug(method)}", settings, make)
-
-
-def figures_file(study: Study, network: Network, method: str) -> Path:
-    """Where the pruned file is kept."""
-    return study.folder / f"{network.name}_{slug(method)}.onnx"
-
-
-def tuned(study: Study, network: Network, method: str) -> Figures | None:
-    """Fine-tune what a method left; None where there is nothing or the network takes too long."""
-    found = pruned(study, network, method)
-    if "error" in found or found["parameters_left"] == 1:
-        return None
-
-    def make() -> Figures:
-        model = load_model(figures_file(study, network, method))
-        trained = study.tune(model, network.data, network.epochs, augment=network.augment, **BATCHES)
-        return study.measure(trained, network.data)
-
-    settings = {"ratio": RATIO, "epochs": network.epochs, "augment": network.augment, "quick": study.quick}
-    return study.case(f"{network.name}_{slug(method)}_tuned", settings, make)
-
-
-def attempt(task: Task, method: str, output: Path) -> Figures:
-    """Seconds, and what is left; or what went wrong, in the words of the package."""
-    before = totals(load_model(task.path))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            seconds = PRUNERS[method](task, output)
-        run_once(output, task.shape)
-        after = totals(load_model(output))
-    except Exception as error:  # whatever a package raises is the finding
-        output.unlink(missing_ok=True)
-        return {"error": f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"}
-    return {
-        **seconds,
-        "parameters": after[0],
-        "macs": after[1],
-        "parameters_left": after[0] / before[0],
-        "macs_left": after[1] / before[1],
-    }
-
-
-def run_once(path: Path, shape: Sequence[int]) -> None:
-    """Run a file in ONNX Runtime.
-
-    Raises:
-        Exception: it does not load or run.
-        RuntimeError: it gives something that is not a number.
-    """
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    entry = session.get_inputs()[0]
-    batch = entry.shape[0] if isinstance(entry.shape[0], int) else 2
-    values = np.random.default_rng(0).standard_normal((batch, *shape)).astype(np.float32)
-    if not all(np.isfinite(found).all() for found in session.run(None, {entry.name: values})):
-        raise RuntimeError("the outputs are not finite")
-
-
-def slug(method: str) -> str:
-    """A method as a part of a file name."""
-    return method.lower().replace(", ", "_").replace("-", "_")
-
-
-# tables
-
-
-def accuracy_rows(study: Study, networks: Sequence[Network]) -> list[list[str]]:
-    """A row a network and method; the best of the plain methods is bold."""
+def accuracy_rows(study: Study, networks: Sequence[Network], *, measure: bool) -> list[list[str]]:
+    """A row a network and method; the best accuracies of a network are bold."""
     rows = []
     for network in networks:
         source = network.file(study.shared)
@@ -177,6 +50,7 @@ def accuracy_rows(study: Study, networks: Sequence[Network]) -> list[list[str]]:
                 "",
             ]
         )
+        times = seconds(study, network, measure=measure) or {}
         for method in PRUNERS:
             found = pruned(study, network, method)
             if "error" in found:
@@ -189,36 +63,51 @@ def accuracy_rows(study: Study, networks: Sequence[Network]) -> list[list[str]]:
                     method,
                     f"{found['parameters']:,} ({found['parameters_left']:.1%})",
                     f"{found['macs'] / 1e6:.2f} M ({found['macs_left']:.1%})",
-                    spelled_seconds(found),
+                    spelled_seconds(times.get(method, {})),
                     f"{found['accuracy']:.2f}",
                     "" if after is None else f"{after['accuracy']:.2f}",
                 ]
             )
+    for network in networks:
+        for column in (5, 6):
+            own = [row for row in rows if row[0] == network.title and row[1] != "(source)" and row[column]]
+            best = max((float(row[column]) for row in own), default=0.0)
+            for row in own:
+                if float(row[column]) == best:
+                    row[column] = f"**{row[column]}**"
     return rows
+
+
+def ahead(study: Study, networks: Sequence[Network]) -> str:
+    """Where another package does better than this one without data, figure by figure."""
+    lines = []
+    for network in networks:
+        own, own_tuned = pruned(study, network, PLAIN[0]), tuned(study, network, PLAIN[0])
+        for method in PLAIN[1:]:
+            found, after = pruned(study, network, method), tuned(study, network, method)
+            if "error" in found or after is None or own_tuned is None:
+                continue
+            gains = {
+                "points as pruned": found["accuracy"] - own["accuracy"],
+                "points fine-tuned": after["accuracy"] - own_tuned["accuracy"],
+            }
+            said = ", ".join(f"{gain:.2f} {what}" for what, gain in gains.items() if gain > 0)
+            times = seconds(study, network, measure=False)
+            if times is not None:
+                less = times[PLAIN[0]]["seconds"] - sum(times[method].values())
+                said += f"{', ' if said else ''}{less:.2f} s less" if less > 0 else ""
+            macs = found["macs_left"] - own["macs_left"]
+            if said:
+                lines.append(f"- {network.title}, {method} ({macs:+.1%} of the MACs): {said}")
+    return "\n".join(lines) if lines else "- nowhere"
 
 
 def spelled_seconds(found: Mapping[str, Any]) -> str:
     """Seconds of the pruning, and of the export where there is one."""
+    if not found:
+        return ""
     export = found.get("export_seconds")
     return f"{found['seconds']:.2f}" + ("" if export is None else f" + {export:.2f}")
-
-
-def latencies(study: Study, network: Network, *, measure: bool) -> Figures | None:
-    """Median milliseconds by method; None where they are not kept and not to be measured."""
-    files = {"(source)": network.file(study.shared)}
-    for method in PRUNERS:
-        if "error" not in pruned(study, network, method):
-            files[method] = figures_file(study, network, method)
-    name, settings = f"{network.name}_latency", {"ratio": RATIO, "files": list(files)}
-    if not measure and not (study.folder / f"{name}.json").is_file():
-        return None
-
-    def make() -> Figures:
-        found = onnxprune.benchmark(list(files.values()), seconds=2 if study.quick else 20)
-        rows = found.results[0].rows
-        return {method: 1e3 * row.timing.median for method, row in zip(files, rows, strict=True)}
-
-    return study.case(name, settings, make)
 
 
 def latency_rows(study: Study, networks: Sequence[Network], *, measure: bool) -> list[list[str]]:
@@ -274,8 +163,6 @@ def zoo_cells(found: Figures) -> list[str]:
 
 def failures(study: Study) -> list[str]:
     """What the packages said where they failed, network by network."""
-    import json
-
     found = {}
     for path in sorted(study.folder.glob("*.json")):
         error = json.loads(path.read_text())["figures"].get("error")
@@ -304,8 +191,9 @@ def main(words: Sequence[str] | None = None) -> None:
 def page(study: Study, networks: Sequence[Network], zoo: Path | None, *, latency: bool) -> None:
     """The tables and what they mean."""
     heads = ["network", "method", "parameters left", "MACs left", "seconds", "accuracy, %", "fine-tuned, %"]
-    rows = accuracy_rows(study, networks)
+    rows = accuracy_rows(study, networks, measure=latency)
     parts = [_ABOUT.format(ratio=RATIO, **{n: version(p) for n, p in _VERSIONS.items()}), table(heads, rows)]
+    parts += ["Where another package is ahead of `onnxprune` without data:", ahead(study, networks)]
     times = latency_rows(study, networks, measure=latency)
     if times:
         parts += ["## Latency", _LATENCY, table(["network", "(source)", *PRUNERS], times)]
@@ -328,7 +216,7 @@ def draw(rows: Sequence[Sequence[str]], axes: Any) -> None:
     titles = list(dict.fromkeys(row[0] for row in rows))
     for place, method in enumerate(PRUNERS):
         heights = [
-            next((float(row[6]) for row in rows if row[:2] == [title, method] and row[6]), np.nan)
+            next((float(row[6].strip("*")) for row in rows if row[:2] == [title, method] and row[6]), np.nan)
             for title in titles
         ]
         axes.bar(np.arange(len(titles)) + 0.16 * (place - 2), heights, 0.15, label=method)
@@ -345,7 +233,7 @@ _ABOUT = """Torch-Pruning {tp} prunes the torch module, which is exported afterw
 and are asked for {ratio:.0%} fewer of them in every layer; `onnxprune, data` is what the command \
 line does by itself with 512 training images without labels (`--data`: criterion `obs`, repair \
 `lstsq`), `onnxprune, aligned` has counts that are multiples of 16. Parameters are those that torch \
-counts. Seconds are those of the call in a running process, of Torch-Pruning with the export behind \
+counts. Seconds are the least of three calls in a running process, of Torch-Pruning with the export behind \
 the plus; ours contain the proof against the masked source. Accuracies are on all 10,000 test \
 images, as pruned and after fine-tuning by `onnxprune.training` with the same settings for all: 5 \
 epochs for Fashion-MNIST and 12 for CIFAR-10, where published figures have 100 and more; the epoch \
