@@ -17,6 +17,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from onnxprune.calibration.carriers import Carrier
 from onnxprune.coupling.groups import Indices
 from onnxprune.model.model import Model
+from onnxprune.model.names import names_of
 
 STEEP = 1e38
 """Slope of the hard sigmoid that tells zero from the rest: it gives 1 from 1e-38 on."""
@@ -53,8 +54,7 @@ class Probes:
         self._graph = proto.graph
         self._proto = proto
         self._made: dict[tuple[str, str], str] = {}
-        self._taken = {name for node in proto.graph.node for name in (*node.input, *node.output)}
-        self._taken |= {value.name for value in proto.graph.input}
+        self._taken = names_of(proto.graph)
         self._opset = max((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), default=0)
         self.outputs: list[str] = []
 

@@ -17,6 +17,7 @@ from onnxprune.model.assemble import fill, fill_node
 from onnxprune.model.constants import Array, Constant
 from onnxprune.model.detach import is_constant
 from onnxprune.model.model import BULK_BYTES, Model
+from onnxprune.model.names import fresh_name, names_of
 
 _FED_NAMES = """FLOAT FLOAT16 BFLOAT16 DOUBLE BOOL
 INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64"""
@@ -42,15 +43,12 @@ class Program:
 
     def __post_init__(self) -> None:
         graph = self.proto.graph
-        self._names = set(_names(graph)) | {value.name for value in graph.input}
-        self._names |= {tensor.name for tensor in graph.initializer}
+        self._names = names_of(graph)
         self._inputs = {value.name: value for value in graph.input}
 
     def fresh(self, wanted: str) -> str:
         """A name that no value has."""
-        name, n = wanted, 2
-        while name in self._names:
-            name, n = f"{wanted}.{n}", n + 1
+        name = fresh_name(wanted, self._names)
         self._names.add(name)
         return name
 
@@ -151,11 +149,3 @@ def reads(node: NodeProto) -> Iterator[str]:
         yield from (value.name for value in graph.output)
         for inner in graph.node:
             yield from reads(inner)
-
-
-def _names(graph: GraphProto) -> Iterator[str]:
-    for node in graph.node:
-        yield from node.input
-        yield from node.output
-        for inner in sub_graphs(node):
-            yield from _names(inner)

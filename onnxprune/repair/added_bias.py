@@ -11,6 +11,7 @@ from onnx import NodeProto, TensorProto, helper
 
 from onnxprune.model import Model
 from onnxprune.model.constants import Array, Constant
+from onnxprune.model.names import fresh_name, names_of
 from onnxprune.reconstruction.layers import find_layers
 from onnxprune.surgery.apply import INITIALIZERS_ALONE
 
@@ -23,12 +24,12 @@ def with_biases(model: Model) -> Model:
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     by_output = {node.output[0]: node for node in proto.graph.node if node.output}
-    taken = set(model.constants) | {name for node in proto.graph.node for name in node.output}
-    taken |= {value.name for value in proto.graph.input}
+    taken = names_of(proto.graph)
     added: dict[str, Constant] = {}
     for layer in missing:
         node, weight = by_output[layer.node.output[0]], model.constants[layer.weight]
-        name = _fresh(f"{node.output[0]}.bias", taken)
+        name = fresh_name(f"{node.output[0]}.bias", taken)
+        taken.add(name)
         del node.input[2:]
         node.input.append(name)
         added[name] = _zeros(name, layer.columns.channels, weight)
@@ -73,11 +74,3 @@ def _declare(proto: onnx.ModelProto, added: Iterable[Constant]) -> None:
 def _zeros(name: str, channels: int, weight: Constant) -> Constant:
     values: Array = np.zeros(channels, dtype=weight.values().dtype)
     return Constant(name, values.shape, weight.data_type, lambda: values)
-
-
-def _fresh(wanted: str, taken: set[str]) -> str:
-    name, n = wanted, 2
-    while name in taken:
-        name, n = f"{wanted}.{n}", n + 1
-    taken.add(name)
-    return name

@@ -12,6 +12,7 @@ from onnx import NodeProto, helper
 from onnxprune.coupling.engine import Engine
 from onnxprune.coupling.groups import Group, Role, Slice
 from onnxprune.model.constants import Array, Constant, Constants
+from onnxprune.model.names import fresh_name, names_of
 from onnxprune.surgery.apply import INITIALIZERS_ALONE
 
 UNPADDED = ("Gemm", "MatMul")
@@ -107,7 +108,7 @@ def add_bias(
     else:
         name = node.input[2] if len(node.input) > 2 else ""
     if not name:
-        fresh = _declare_bias(proto, constants, node, constants[reader.weight.constant], len(change))
+        fresh = _declare_bias(proto, node, constants[reader.weight.constant], len(change))
         return {fresh.name: fresh.replaced(change.astype(fresh.values().dtype))}
     if name not in constants or constants[name].size != len(change) or _read_twice(proto, name):
         return None
@@ -121,12 +122,8 @@ def _read_twice(proto: onnx.ModelProto, name: str) -> bool:
     return sum(list(n.input).count(name) for n in proto.graph.node) > 1
 
 
-def _declare_bias(
-    proto: onnx.ModelProto, constants: Constants, node: NodeProto, weight: Constant, length: int
-) -> Constant:
-    name = f"{node.output[0]}.bias"
-    while name in constants or any(name in n.output for n in proto.graph.node):
-        name += "_"
+def _declare_bias(proto: onnx.ModelProto, node: NodeProto, weight: Constant, length: int) -> Constant:
+    name = fresh_name(f"{node.output[0]}.bias", names_of(proto.graph))
     values = np.zeros(length, dtype=weight.values().dtype)
     while len(node.input) < 2:
         node.input.append("")

@@ -14,6 +14,7 @@ from onnxprune.coupling.edits import Editor
 from onnxprune.coupling.groups import Indices
 from onnxprune.model.constants import Array, Constant
 from onnxprune.model.model import Model
+from onnxprune.model.names import fresh_name, names_of
 from onnxprune.surgery.cut import CutConstants, Cuts, cut_constants
 from onnxprune.surgery.numbers import keep_numbers
 from onnxprune.surgery.tidy import tidy
@@ -60,7 +61,7 @@ class _Surgeon:
         self.overlays: list[tuple[int, int, Array, Array]] = []
         self.detached: set[str] = set()
         self.nodes: list[NodeProto] = []
-        self.names = set(coupling.engine.axes) | set(coupling.model.constants)
+        self.names = names_of(coupling.model.proto.graph)
 
     def run(self) -> Cut:
         cut = cut_constants(self.coupling, self.survivors)
@@ -137,16 +138,10 @@ class _Surgeon:
             node.input.append("")
         if node.input[i]:
             self.detached.add(node.input[i])
-        name = self._fresh(f"{node.input[i] or node.output[0]}.kept")
+        name = fresh_name(f"{node.input[i] or node.output[0]}.kept", self.names)
         tensor = numpy_helper.from_array(np.asarray(values, order="C"), name)
         self._declare(Constant(name, tuple(values.shape), tensor.data_type, lambda: values))
         node.input[i] = name
-
-    def _fresh(self, wanted: str) -> str:
-        name, n = wanted, 2
-        while name in self.names:
-            name, n = f"{wanted}.{n}", n + 1
-        return name
 
     def _all_constants(self) -> dict[str, Constant]:
         return {**self.coupling.model.constants, **self.constants}

@@ -11,6 +11,7 @@ from onnxprune.coupling.coupling import Coupling, Survivors
 from onnxprune.coupling.engine import Use
 from onnxprune.coupling.groups import Indices
 from onnxprune.model.constants import Array, Constant
+from onnxprune.model.names import fresh_name, names_of
 
 Kept = tuple[Indices | None, ...]
 """For each axis the indices that are kept, ascending, or None where all are."""
@@ -54,6 +55,7 @@ def cut_constants(coupling: Coupling, survivors: Survivors) -> CutConstants:
     added: list[str] = []
     cuts: Cuts = {}
     split: list[str] = []
+    taken = names_of(coupling.model.proto.graph)
     for name, uses in by_constant.items():
         source = coupling.model.constants[name]
         kinds: dict[tuple[bytes | None, ...], list[Use]] = defaultdict(list)
@@ -71,7 +73,8 @@ def cut_constants(coupling: Coupling, survivors: Survivors) -> CutConstants:
         for own in kinds.values():
             if all(k is None for k in kept[own[0]]):
                 continue
-            copy = _fresh(f"{name}.{own[0].node}", coupling)
+            copy = fresh_name(f"{name}.{own[0].node}", taken)
+            taken.add(copy)
             values = _take(source.values(), kept[own[0]])
             changed[copy] = Constant(copy, values.shape, source.data_type, lambda values=values: values)  # type: ignore[misc]
             added.append(copy)
@@ -115,11 +118,3 @@ def _account(source: Constant, kept: Kept) -> dict[str, AxisCut]:
         for k, indices in enumerate(kept)
         if indices is not None
     }
-
-
-def _fresh(wanted: str, coupling: Coupling) -> str:
-    taken = coupling.model.constants
-    name, n = wanted, 2
-    while name in taken or name in coupling.engine.axes:
-        name, n = f"{wanted}.{n}", n + 1
-    return name

@@ -15,6 +15,10 @@ from onnx import AttributeProto, GraphProto, ModelProto
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from onnxprune.model.constants import Array, Constant, Constants
+from onnxprune.model.names import names_of
+
+_PARTS = ("merged", "mask", "kept")
+"""What an overlay is made of."""
 
 G_LOGGER.severity = G_LOGGER.CRITICAL  # its warnings concern things that are put back below
 
@@ -52,9 +56,10 @@ def _rewire(proto: ModelProto, overlays: Sequence[Overlay]) -> None:
     nodes = list(graph.nodes)
     originals = {node.output[0]: node for node in proto.graph.node if node.output}
     by_output = {node.outputs[0].name: node for node in nodes if node.outputs}
+    taken = names_of(proto.graph)
     for index, position, mask, values in overlays:
         target = by_output[proto.graph.node[index].output[0]]
-        _overlay(graph, target, position, mask, values)
+        _overlay(graph, target, position, mask, values, taken)
     graph.cleanup(remove_unused_graph_inputs=False).toposort()
     exported = gs.export_onnx(graph, do_type_check=False)
     kept = [originals.get(node.output[0], node) if node.output else node for node in exported.graph.node]
@@ -76,13 +81,15 @@ def _rewire(proto: ModelProto, overlays: Sequence[Overlay]) -> None:
     proto.graph.initializer.extend(fresh)
 
 
-def _overlay(graph: gs.Graph, target: gs.Node, position: int, mask: Array, values: Array) -> None:
-    """Read ``where(mask, values, computed)`` instead of ``computed``."""
+def _overlay(
+    graph: gs.Graph, target: gs.Node, position: int, mask: Array, values: Array, taken: set[str]
+) -> None:
+    """Read ``where(mask, values, computed)`` instead of ``computed``; its names are new, and taken then."""
     computed = target.inputs[position]
     name = f"{target.outputs[0].name}.shape"
-    taken = graph.tensors()
-    while f"{name}.merged" in taken:
+    while any(f"{name}.{part}" in taken for part in _PARTS):
         name += ".again"
+    taken.update(f"{name}.{part}" for part in _PARTS)
     merged = gs.Variable(f"{name}.merged", dtype=values.dtype, shape=values.shape)
     graph.nodes.append(
         gs.Node(

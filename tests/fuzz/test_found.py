@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
+import oracle
 import pytest
-from onnx import ModelProto, numpy_helper, parser
+from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
+from operator_case import build
+from operator_tables import CASES
+from strategies import random_graph
 
 import onnxprune
 from onnxprune.errors import InputError
@@ -100,3 +105,54 @@ def test_a_gather_beyond_the_last_axis() -> None:
     made = behind_layers("c = Gather <axis = 7> (b, z) y = Relu (c)", z=[0])
     with pytest.raises(InputError):
         onnxprune.prune(made, ratio=0.4, threads=1)
+
+
+def names(model: ModelProto) -> set[str]:
+    return {t.name for t in model.graph.initializer} | {o for n in model.graph.node for o in n.output}
+
+
+def taken_in_a_branch(source: ModelProto, wanted: list[str]) -> ModelProto:
+    """The model with an If in front, whose branches have values of these names."""
+    made = ModelProto()
+    made.CopyFrom(source)
+    value = helper.make_tensor_value_info(wanted[0], TensorProto.FLOAT, None)
+    inner = [helper.make_node("Identity", ["taken.x"], [name]) for name in wanted]
+    body = helper.make_graph(inner, "branch", [], [value])
+    made.graph.initializer.append(helper.make_tensor("taken.x", TensorProto.FLOAT, [1], [1.0]))
+    made.graph.input.append(helper.make_tensor_value_info("taken.flag", TensorProto.BOOL, []))
+    node = helper.make_node("If", ["taken.flag"], ["taken.y"], then_branch=body, else_branch=body)
+    made.graph.node.insert(0, node)
+    made.graph.output.append(helper.make_tensor_value_info("taken.y", TensorProto.FLOAT, None))
+    return made
+
+
+def taken_beside(source: ModelProto, wanted: list[str]) -> ModelProto:
+    """The model with outputs of these names, of which nothing is known."""
+    made = ModelProto()
+    made.CopyFrom(source)
+    for name in wanted:
+        made.graph.node.append(helper.make_node("NonZero", [source.graph.input[0].name], [name]))
+        made.graph.output.append(helper.make_tensor_value_info(name, TensorProto.INT64, None))
+    return made
+
+
+COLLIDING = {
+    **{f"random {seed}": lambda seed=seed: random_graph(seed) for seed in (2, 3, 5)},
+    **{
+        name: lambda name=name: build(next(c for c in CASES if str(c) == name))
+        for name in ("split-input-13",)
+    },
+}
+
+
+@pytest.mark.parametrize("name", COLLIDING)
+@pytest.mark.parametrize("take", [taken_in_a_branch, taken_beside])
+def test_names_that_pruning_would_give_are_taken(name: str, take: Callable[..., ModelProto]) -> None:
+    source = COLLIDING[name]()
+    result = onnxprune.prune(source, ratio=0.4, threads=1)
+    given = sorted(names(result.model.to_proto()) - names(source))
+    assert given
+    made = take(source, given)
+    again = onnxprune.prune(made, ratio=0.4, threads=1)
+    assert again.report.verification["masked_equivalence"]["passed"]
+    oracle.check(made, again.model.to_proto(), again.report.cuts)
