@@ -27,7 +27,7 @@ from fuzzing.outcome import CLEANED, GOOD, MISSED, REFUSED, SHOWN, UNVERIFIED, V
 from harness import table, write_page
 
 COLUMNS = (VERIFIED, CLEANED, SHOWN, MISSED, UNVERIFIED, REFUSED)
-REASONS = 40
+REASONS = 25
 PROMISE = (
     f"Each runs in a process of its own with {processes.MOST_SECONDS} s of processor time and "
     f"{processes.MOST_MEMORY >> 30} GiB of address space beyond what Python and its imports take; every "
@@ -187,6 +187,7 @@ def main() -> int:
     parser.add_argument("--record", type=Path, default=Path("fuzz.jsonl"))
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--show", type=int)
+    parser.add_argument("--so-far", action="store_true", help="write the page of what is in the record")
     arguments = parser.parse_args()
     if arguments.show is not None:
         show(arguments.show)
@@ -194,7 +195,9 @@ def main() -> int:
     wanted = range(arguments.first, arguments.first + arguments.inputs)
     done = read(arguments.record)
     todo = [number for number in wanted if number not in done]
-    if todo:
+    if arguments.so_far:
+        wanted = range(arguments.first, todo[0] if todo else wanted.stop)
+    elif todo:
         run(todo, arguments.record, arguments.workers)
         done = read(arguments.record)
     found = [done[number] for number in wanted]
