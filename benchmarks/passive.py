@@ -253,7 +253,7 @@ def main(words: Sequence[str] | None = None) -> None:
     own = argparse.ArgumentParser(add_help=False)
     own.add_argument("--dcase", type=Path)
     given, rest = own.parse_known_args(words)
-    study = Study("passive", rest, about=(__doc__ or "").splitlines()[0])
+    study = Study("passive", rest, about=(__doc__ or "").splitlines()[0], quick_images=48)
     folds = folds_of(study, given.dcase)
     subsets = [(), SUBSETS[0]] if study.quick else [(), *SUBSETS]
     for fold in study.share(folds):

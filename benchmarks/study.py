@@ -50,7 +50,7 @@ BATCHES: Mapping[str, Any] = {"batch": 256, "lr": 0.04}
 """Of fine-tuning on images: twice the usual, as a GPU does little on 128 small images."""
 
 QUICK_IMAGES = 256
-"""Images of a quick run, for training and for measuring."""
+"""Images of a quick run, for training and for measuring, where a study names no other number."""
 
 
 class Study:
@@ -62,7 +62,14 @@ class Study:
         device: that networks are trained on.
     """
 
-    def __init__(self, name: str, words: Sequence[str] | None = None, *, about: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        words: Sequence[str] | None = None,
+        *,
+        about: str = "",
+        quick_images: int = QUICK_IMAGES,
+    ) -> None:
         parser = argparse.ArgumentParser(description=about)
         datasets.add_arguments(parser)
         parser.add_argument("--device", default="cpu", help="that networks are trained on: cpu or cuda")
@@ -73,6 +80,7 @@ class Study:
         self.name, self.quick, self.device = name, given.quick, given.device
         self.shared, self.kept, self.threads = given.shared, given.cache, given.threads
         self.part = tuple(map(int, given.part.split("/"))) if given.part else (1, 1)
+        self._quick_images = quick_images
         self._scratch = tempfile.TemporaryDirectory() if given.quick else None
         self.folder = Path(self._scratch.name) if self._scratch else self.kept / name
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +135,7 @@ class Study:
         """Prepared images, the first ones up to the limit; training sets are shuffled already."""
         loaded = load_model(model) if isinstance(model, Path) else model
         (name,) = (entry.name for entry in loaded.proto.graph.input)
-        most = QUICK_IMAGES if self.quick and limit is None else limit
+        most = self._quick_images if self.quick and limit is None else limit
         pixels, classes = self._pixels(data, part)
         images = data.prepare(pixels[:most])
         known = classes[:most] if labels else None
