@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,9 @@ from onnxprune import load_model
 
 RATIO = 0.4
 SAMPLES = 512
+LIMIT = 120
+"""Seconds that a method may take on a network."""
+
 PLAIN = ("onnxprune", "Torch-Pruning", "onnxsim")
 """Those that do the same thing: no data, no alignment."""
 
@@ -107,7 +112,8 @@ def attempt(task: Task, method: str, output: Path) -> Figures:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            seconds = PRUNERS[method](task, output)
+            with limited(LIMIT):
+                seconds = PRUNERS[method](task, output)
         run_once(output, task.shape)
         after = totals(load_model(output))
     except ImportError:
@@ -122,6 +128,26 @@ def attempt(task: Task, method: str, output: Path) -> Figures:
         "parameters_left": after[0] / before[0],
         "macs_left": after[1] / before[1],
     }
+
+
+@contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Stop what takes longer.
+
+    Raises:
+        TimeoutError: it was stopped.
+    """
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"stopped after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def run_once(path: Path, shape: Sequence[int]) -> None:
