@@ -12,7 +12,7 @@ from onnxprune.api.arguments import Data
 from onnxprune.api.holding import Shares, held_back
 from onnxprune.api.job import Job
 from onnxprune.api.sources import Source, open_source, opening
-from onnxprune.api.writing import written
+from onnxprune.api.writing import check_apart, written
 from onnxprune.calibration import DEFAULT_COUNT, Samples, open_samples, split
 from onnxprune.calibration.preprocess import Given
 from onnxprune.model import Model
@@ -83,6 +83,7 @@ def quantize(
     path = None if output is None else Path(output)
     if path is not None:
         check_output(path, source)
+        check_apart(path, data, preprocess)
     fitting = held = None
     if data is not None:
         step("opening samples")
@@ -158,14 +159,21 @@ def judged(copies: Copies, source: Model, shares: Shares, job: Job) -> Mapping[s
     return {name: found[name] for name in named if name in found}
 
 
-def write_copy(copies: Copies, beside: Path | None, job: Job, fitting: Samples | None) -> QuantizeResult:
-    """The quantised result, written beside the pruned file, and its section of the report."""
-    kind = str(job.settings.quantize)
-    path = None if beside is None else copy_path(beside, kind)
-    saved = written(copies.result, path)
-    account = _account(kind, job.settings.ranges, fitting)
+def copy_account(
+    saved: Model, copies: Copies, path: Path | None, job: Job, fitting: Samples | None
+) -> dict[str, Any]:
+    """The section of the report on the quantised result.
+
+    Args:
+        saved: the result's copy, as ``written`` returns it.
+        copies: of source and result.
+        path: where the copy is, None for nowhere.
+        job: kind and ranges.
+        fitting: the samples that ranges were read off.
+    """
+    account = _account(str(job.settings.quantize), job.settings.ranges, fitting)
     files = {"source_bytes": measure.file_bytes(copies.source), "output": _file(saved, path)}
-    return QuantizeResult(saved, {**account, **files})
+    return {**account, **files}
 
 
 def copy_path(beside: Path, kind: str) -> Path:

@@ -11,9 +11,9 @@ from onnxprune.api.holding import open_shares
 from onnxprune.api.job import Job
 from onnxprune.api.outcomes import carry_out
 from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
-from onnxprune.api.quantizing import Copies, copy_path, judged, make_copies, write_copy
+from onnxprune.api.quantizing import Copies, copy_account, copy_path, judged, make_copies
 from onnxprune.api.sources import Source, open_source, opening
-from onnxprune.api.writing import take_back, written
+from onnxprune.api.writing import at_risk, check_apart, written, written_together
 from onnxprune.calibration import Samples, notes_of
 from onnxprune.model import Model
 from onnxprune.model.save import check_output
@@ -64,6 +64,7 @@ def run(
     model = open_source(source, example_inputs=example_inputs)
     if output is not None:
         check_output(output, model)
+        check_apart(output, job.settings.data, job.settings.preprocess)
         if job.settings.quantize is not None:
             check_output(copy_path(output, job.settings.quantize), model)
     coupling = open_model(model, step, job.settings.factor)
@@ -89,7 +90,8 @@ def run(
 
         others = {} if copies is None else copies.named(str(job.settings.quantize))
         named = {"source": model, "pruned": saved, **others}
-        report = replace(report, latency={**report.latency, **against_source(named, job, step)})
+        with at_risk(saved, copy):
+            report = replace(report, latency={**report.latency, **against_source(named, job, step)})
     full = finished(report, job, saved, output=output, flushed=outcome.flushed)
     return PruneResult(saved, full, copy)
 
@@ -98,15 +100,12 @@ def _write(
     model: Model, copies: Copies | None, path: Path | None, report: Report, job: Job, fitting: Samples | None
 ) -> tuple[Model, Model | None, Report]:
     """The result and its quantised copy, both written or none, and the report with the copy in it."""
-    saved = written(model, path)
     if copies is None:
-        return saved, None, report
-    try:
-        found = write_copy(copies, path, job, fitting)
-    except BaseException:
-        take_back(saved)
-        raise
-    return saved, found.model, replace(report, quantization={**found.account, **report.quantization})
+        return written(model, path), None, report
+    beside = None if path is None else copy_path(path, str(job.settings.quantize))
+    saved, copy = written_together((model, path), (copies.result, beside))
+    account = copy_account(copy, copies, beside, job, fitting)
+    return saved, copy, replace(report, quantization={**account, **report.quantization})
 
 
 def _noted(planned: Planned, samples: Samples | None) -> Planned:

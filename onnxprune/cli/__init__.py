@@ -14,10 +14,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name, None for those of the process.
     """
-    try:
-        from onnxprune.cli.app import run  # in here, so that an interrupt while it loads is caught too
+    from onnxprune.cli import stdout
+    from onnxprune.cli.signals import Ended, raised
 
-        return run(sys.argv[1:] if arguments is None else arguments)
+    stdout.open_all()
+    try:
+        with raised():
+            from onnxprune.cli.app import run  # in here, so that an interrupt while it loads is caught too
+
+            return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted.\n")
+        stdout.complain("error: interrupted.\n")
         return 130
+    except Ended as end:
+        stdout.complain(f"error: {end.message}\n")
+        return end.code

@@ -14,7 +14,7 @@ import typer
 from onnxprune.cli import stdout
 from onnxprune.cli.bench import bench as bench_verb
 from onnxprune.cli.convert import convert as convert_verb
-from onnxprune.cli.errors import FAILED, INTERRUPTED, tell
+from onnxprune.cli.errors import DONE, FAILED, INTERRUPTED, tell
 from onnxprune.cli.evaluate import evaluate as evaluate_verb
 from onnxprune.cli.finetune import finetune as finetune_verb
 from onnxprune.cli.flat import Verb, flat
@@ -22,6 +22,7 @@ from onnxprune.cli.inspect import inspect as inspect_verb
 from onnxprune.cli.prune import prune as prune_verb
 from onnxprune.cli.quantize import quantize as quantize_verb
 from onnxprune.cli.sensitivity import sensitivity as sensitivity_verb
+from onnxprune.cli.signals import Ended
 from onnxprune.cli.sweep import sweep as sweep_verb
 from onnxprune.cli.verify import verify as verify_verb
 from onnxprune.errors import UsageError
@@ -159,7 +160,7 @@ def run(arguments: Sequence[str]) -> int:
     stdout.prepare()
     try:
         return _dispatch(arguments)
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, Ended) as error:
         return tell(error, as_json="--json" in arguments, verbose=_wants_traceback(arguments))
 
 
@@ -179,7 +180,10 @@ def _run(entry: Entry, program: str, arguments: Sequence[str]) -> int:
     app.command(help=_help(entry), epilog=_verbs() if entry is PRUNE else None)(flat(entry.run))
     line = shlex.join([*program.split(), *arguments])
     command = typer.main.get_command(app)
-    code = command.main(list(arguments), prog_name=program, standalone_mode=False, obj=line)
+    try:
+        code = command.main(list(arguments), prog_name=program, standalone_mode=False, obj=line)
+    except SystemExit:  # typer's answer to a reader that has gone away, as ``deliver`` has its own
+        return DONE
     if code == INTERRUPTED:  # typer has turned the interrupt into a number
         raise KeyboardInterrupt
     return int(code or 0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 
 import typer
 
-from onnxprune.cli.stdout import deliver
+from onnxprune.cli.signals import Ended
+from onnxprune.cli.stdout import Lost, complain, complaining, deliver
 from onnxprune.errors import OnnxPruneError, VerificationError
 
 DONE, MISSED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -47,6 +49,8 @@ def problem(error: BaseException) -> Problem:
         return Problem(_usage_message(error), "'onnxprune --help' lists all options with examples.")
     if isinstance(error, KeyboardInterrupt):
         return Problem("interrupted.", code=INTERRUPTED)
+    if isinstance(error, Ended):
+        return Problem(error.message, code=error.code)
     if isinstance(error, MemoryError):
         return Problem(
             "There is not enough memory for this model.",
@@ -68,22 +72,24 @@ def problem(error: BaseException) -> Problem:
 def tell(error: BaseException, *, as_json: bool, verbose: bool) -> int:
     """Report an exception and return the exit code."""
     found = problem(error)
-    if (verbose or os.environ.get(DEBUG)) and not isinstance(error, KeyboardInterrupt):
-        traceback.print_exception(error)
-    if as_json:
+    if (verbose or os.environ.get(DEBUG)) and not isinstance(error, KeyboardInterrupt | Ended):
+        complain("".join(traceback.format_exception(error)))
+    if as_json and not isinstance(error, Lost):
         from onnxprune.report.json import dumps
 
-        deliver(dumps({"error": found.message, "hint": found.hint, "code": found.code}))
-        return found.code
+        with suppress(Lost):
+            deliver(dumps({"error": found.message, "hint": found.hint, "code": found.code}))
+            return found.code
     from rich.console import Console
     from rich.text import Text
 
     from onnxprune.report.figures import printable
 
     console = Console(stderr=True, highlight=False)
-    console.print(Text.assemble(("error: ", "bold red"), printable(found.message)), soft_wrap=True)
-    if found.hint:
-        console.print(Text.assemble(("hint: ", "bold cyan"), printable(found.hint)), soft_wrap=True)
+    with complaining():
+        console.print(Text.assemble(("error: ", "bold red"), printable(found.message)), soft_wrap=True)
+        if found.hint:
+            console.print(Text.assemble(("hint: ", "bold cyan"), printable(found.hint)), soft_wrap=True)
     return found.code
 
 

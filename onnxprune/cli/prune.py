@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from onnxprune.cli.options import (
 from onnxprune.cli.quantize_options import QuantizeOptions
 from onnxprune.cli.repair_options import RepairOptions
 from onnxprune.cli.settings import settings
-from onnxprune.cli.stdout import deliver, working
+from onnxprune.cli.stdout import complain, deliver, working
 
 if TYPE_CHECKING:
     from onnxprune.api import PruneResult
@@ -54,6 +54,7 @@ def prune(
     under --bench), 2 error, 130 interrupted.
     """
     from onnxprune.api import open_job, run
+    from onnxprune.api.writing import at_risk
     from onnxprune.report.files import check_reports
 
     goal = output.output or model.with_name(f"{model.stem}.pruned.onnx")
@@ -64,24 +65,24 @@ def prune(
         written = None if output.dry_run else goal
         result = run(model, job, output=written, progress=step, must_cut=not output.dry_run)
         result = replace(result, report=replace(result.report, command=str(context.obj or "")))
-        _write_reports(result, reports)
-    _show(result.report, output)
+    with at_risk(result.model, result.quantized), _reports_written(result, reports):
+        _show(result.report, output)
     return MISSED if result.report.missed else DONE
 
 
-def _write_reports(result: PruneResult, paths: Sequence[Path]) -> None:
-    """Write all reports, or take back the model too: a run that fails leaves no output."""
-    from onnxprune.api.writing import take_back
+@contextmanager
+def _reports_written(result: PruneResult, paths: Sequence[Path]) -> Iterator[None]:
+    """Write all reports, unless another run has replaced the model; none stays where the rest fails."""
+    from onnxprune.api.writing import unchanged
     from onnxprune.report.files import write_report
 
-    try:
-        for path in paths:
-            write_report(result.report, path)
-    except BaseException:
-        if result.report.output["written"]:
-            for model in filter(None, (result.model, result.quantized)):
-                take_back(model)
-        raise
+    with ExitStack() as failed:
+        with unchanged(result.model, result.quantized) if paths else nullcontext():
+            for path in paths:
+                write_report(result.report, path)
+                failed.callback(path.unlink, missing_ok=True)
+        yield
+        failed.pop_all()
 
 
 def _show(report: Report, output: OutputOptions) -> None:
@@ -93,7 +94,7 @@ def _show(report: Report, output: OutputOptions) -> None:
         deliver(dumps(report.to_dict()))
         return
     if output.quiet:
-        sys.stderr.writelines(f"missed: {printable(text)}\n" for text in report.missed)
+        complain("".join(f"missed: {printable(text)}\n" for text in report.missed))
         return
     from rich.console import Console
 

@@ -8,13 +8,39 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from onnxprune.errors import OutputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 SOON = 1.0
 """Seconds that a step takes before it gets a bar."""
+
+
+class Lost(OutputError):
+    """Standard output takes nothing more; an account of that would not arrive there either."""
+
+
+def open_all() -> None:
+    """Let the three standard streams lead somewhere, if only nowhere.
+
+    Where one was closed, the next file that is opened would get its number: what a library prints would
+    end up in a model.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def prepare() -> None:
@@ -25,12 +51,41 @@ def prepare() -> None:
 
 
 def deliver(text: str) -> None:
-    """Write to standard output; a reader that has gone away (``| head``) is no error."""
+    """Write to standard output; a reader that has gone away (``| head``) is no error.
+
+    Raises:
+        Lost: it takes nothing more, as on a full disk.
+    """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _lead_nowhere(sys.stdout)
+    except OSError as exc:
+        _lead_nowhere(sys.stdout)  # what is still to be written would fail once more at the end
+        raise Lost(f"Standard output cannot be written: {exc.strerror or exc}.") from exc
+
+
+@contextmanager
+def complaining() -> Iterator[None]:
+    """Let what is written to standard error go nowhere once it takes nothing more."""
+    try:
+        yield
+        sys.stderr.flush()
+    except OSError:
+        _lead_nowhere(sys.stderr)
+
+
+def complain(text: str) -> None:
+    """Write to standard error, as far as that can be done."""
+    with complaining():
+        sys.stderr.write(text)
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 class Steps:
@@ -93,7 +148,7 @@ class Steps:
     def stop(self) -> None:
         """The last step has ended."""
         if self._name and self._timed:
-            print(f"{time.perf_counter() - self._start:7.2f} s  {self._name}", file=sys.stderr)
+            complain(f"{time.perf_counter() - self._start:7.2f} s  {self._name}\n")
         self._name = ""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from onnx import TensorProto
 
@@ -14,6 +15,7 @@ from onnxprune.errors import OutputError
 from onnxprune.model import stream, wire
 from onnxprune.model.assemble import hollow
 from onnxprune.model.constants import Constant
+from onnxprune.model.files import replacing
 from onnxprune.model.model import Model
 from onnxprune.model.naming import quoted
 
@@ -26,6 +28,26 @@ _LARGE = 1 << 20
 """Tensors of this many bytes start on a page, so that a runtime can map them by themselves."""
 
 
+class Digest(Protocol):
+    """What ``hashlib`` gives; its own type has a private name."""
+
+    def update(self, data: wire.Piece, /) -> None:
+        """Take more bytes in."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What was written of a model.
+
+    Attributes:
+        nbytes: bytes, external data included.
+        sha256: of the model file, in hexadecimal.
+    """
+
+    nbytes: int
+    sha256: str
+
+
 def save_model(model: Model, path: Path, *, largest_single_file: int = LARGEST_SINGLE_FILE) -> int:
     """Write a model and return the bytes written, external data included.
 
@@ -36,16 +58,37 @@ def save_model(model: Model, path: Path, *, largest_single_file: int = LARGEST_S
     Raises:
         OutputError: where the file cannot be written there, or would replace the source.
     """
-    path = Path(path)
-    check_output(path, model)
+    (saved,) = save_together([(model, Path(path))], largest_single_file=largest_single_file)
+    return saved.nbytes
+
+
+def save_together(
+    models: Sequence[tuple[Model, Path]], *, largest_single_file: int = LARGEST_SINGLE_FILE
+) -> list[Saved]:
+    """Write models into one folder, all of them or none, as ``save_model`` does.
+
+    Raises:
+        OutputError: where a file cannot be written there, or would replace the source.
+    """
+    files: dict[Path, Iterable[wire.Piece]] = {}
+    for model, path in models:
+        check_output(path, model)
+        files.update(_contents(model, path, largest_single_file))
+    digests = {path: sha256() for _, path in models}
+    sizes = _write_all(files, digests)
+    return [
+        Saved(sizes[path] + sizes.get(data_path(path), 0), digests[path].hexdigest()) for _, path in models
+    ]
+
+
+def _contents(model: Model, path: Path, largest: int) -> dict[Path, Iterable[wire.Piece]]:
+    """What goes into the files of a model, the model file last."""
     pieces = [] if model.external else stream.pieces(model, stream.inline)
-    if not model.external and wire.length_of(pieces) <= largest_single_file:
-        return _write_all({path: pieces})
+    if not model.external and wire.length_of(pieces) <= largest:
+        return {path: pieces}
     layout = _Layout(data_path(path).name)
     pieces = stream.pieces(model, layout.tensor)
-    if layout.is_empty:
-        return _write_all({path: pieces})
-    return _write_all({data_path(path): layout.data(), path: pieces})
+    return {path: pieces} if layout.is_empty else {data_path(path): layout.data(), path: pieces}
 
 
 def data_path(path: Path) -> Path:
@@ -137,28 +180,25 @@ class _Layout:
             end = offset + len(raw)
 
 
-def _write_all(files: dict[Path, Iterable[wire.Piece]]) -> int:
-    """Write temporary files beside all the targets, then put them in place: all of them or none."""
-    temporary = {path: path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp") for path in files}
-    leftovers = set(temporary.values())
+def _write_all(files: Mapping[Path, Iterable[wire.Piece]], digests: Mapping[Path, Digest]) -> dict[Path, int]:
+    """Write files that belong together, all of them or none; returns their bytes and feeds the digests."""
+    if not files:
+        return {}
     try:
-        written = sum(_write(temporary[path], pieces) for path, pieces in files.items())
-        for path, made in temporary.items():
-            made.replace(path)
-            leftovers.add(path)
-        leftovers.clear()
+        with replacing(*files) as targets:
+            return {
+                path: sum(_write(target, files[path], digests.get(path)))
+                for path, target in zip(files, targets, strict=True)
+            }
     except OSError as exc:
         raise OutputError(
             f"{quoted(list(files)[-1])} cannot be written: {exc.strerror or exc}.",
             hint="Check the free space and the permissions of its folder.",
         ) from exc
-    finally:  # after an interrupt as well
-        for path in leftovers:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
-    return written
 
 
-def _write(path: Path, pieces: Iterable[wire.Piece]) -> int:
-    with path.open("xb") as file:
-        return sum(file.write(piece) for piece in pieces)
+def _write(target: BinaryIO, pieces: Iterable[wire.Piece], digest: Digest | None) -> Iterator[int]:
+    for piece in pieces:
+        if digest is not None:
+            digest.update(piece)
+        yield target.write(piece)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from onnxprune.errors import OutputError, UsageError
+from onnxprune.model.files import write_whole
 from onnxprune.report.document import Report
 from onnxprune.report.figures import printable
 from onnxprune.report.json import dumps
@@ -86,15 +85,10 @@ def write_bytes(content: bytes, path: Path) -> None:
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        write_whole(path, content)
     except OSError as exc:
         raise OutputError(
             f"The report {printable(path)!r} cannot be written: {exc.strerror or exc}.",
             hint="Check the free space and the permissions of its folder.",
         ) from exc
-    finally:  # after an interrupt as well
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import numpy as np
 from onnxprune.coupling.groups import Indices
 from onnxprune.errors import OutputError
 from onnxprune.evaluation import Figure
+from onnxprune.model.files import write_whole
 from onnxprune.model.model import Model
 from onnxprune.model.stream import inline, pieces
 
@@ -118,15 +117,10 @@ class Cache:
         """
         if self._path is None:
             return
-        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(6)}.tmp")
         try:
-            temporary.write_text(json.dumps({"key": self._key, "points": self._points}), encoding="utf-8")
-            temporary.replace(self._path)
+            write_whole(self._path, json.dumps({"key": self._key, "points": self._points}).encode())
         except OSError as exc:
             raise _unusable(self._path.parent, exc) from exc
-        finally:  # after an interrupt as well
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path, key: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

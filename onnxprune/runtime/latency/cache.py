@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from onnxprune.model import Model
 from onnxprune.model.detach import is_constant
+from onnxprune.model.files import write_whole
 from onnxprune.model.model import BULK_BYTES
 from onnxprune.runtime.feeds import Feed
 from onnxprune.runtime.machine import machine
@@ -40,13 +40,9 @@ class Store:
 
     def save(self, table: Mapping[str, Any]) -> None:
         """Keep a table; where that cannot be done it is measured again next time."""
-        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(6)}")
         with suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(table), encoding="utf-8")
-            temporary.replace(self.path)
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            write_whole(self.path, json.dumps(table).encode())
 
 
 def store_for(folder: Path, model: Model, feed: Feed, *, grid: int, threads: int) -> Store:
