@@ -177,7 +177,7 @@ class Loop:
         self._optimizer.step()
         self._schedule.step()
         if self._average is not None:
-            self._average.update(self._module)
+            self._average.update()
         self._loss += loss.detach()
 
     def _batch(self, portion: Portion, share: float) -> tuple[tuple[Tensor, ...], Target]:

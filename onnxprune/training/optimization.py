@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from math import cos, pi
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from onnxprune.training.settings import TrainSettings
 
@@ -103,31 +104,25 @@ class Average:
     def __init__(self, module: nn.Module, decay: float) -> None:
         self._decay = decay
         self._steps = 0
-        self.averaged = AveragedModel(module, multi_avg_fn=self._mix, use_buffers=True)
+        self.module = deepcopy(module).requires_grad_(False)
+        self._averages, self._values = _floats(self.module), _floats(module)
 
-    @property
-    def module(self) -> nn.Module:
-        """The module with the averaged weights."""
-        return self.averaged.module
-
-    def update(self, module: nn.Module) -> None:
+    def update(self) -> None:
         """Take a step's weights in."""
-        self.averaged.update_parameters(module)
+        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        get_ema_multi_avg_fn(decay)(self._averages, self._values, self._steps)
         self._steps += 1
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs."""
-        return {"steps": self._steps, "averaged": self.averaged.state_dict()}
+        return {"steps": self._steps, "module": self.module.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
         self._steps = int(state["steps"])
-        self.averaged.load_state_dict(state["averaged"])
+        self.module.load_state_dict(state["module"])
 
-    def _mix(self, averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
-        if not averages[0].is_floating_point():  # sizes, indices, counters
-            for average, value in zip(averages, values, strict=True):
-                average.copy_(value)
-            return
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
-        get_ema_multi_avg_fn(decay)(averages, values, count)
+
+def _floats(module: nn.Module) -> list[Tensor]:
+    """Parameters, and the buffers that training changes."""
+    return [value for value in module.state_dict().values() if value.is_floating_point()]

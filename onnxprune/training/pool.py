@@ -137,9 +137,9 @@ class Feeder:
         """
         if self.held is not None:
             for positions in plan:
-                rows = torch.from_numpy(positions).to(self._device, non_blocking=True)
-                home = rows.to(self.held.inputs[0].device)
-                yield Portion(self.held, home, rows)
+                numbers = torch.from_numpy(positions)
+                rows = numbers.to(self.held.inputs[0].device, non_blocking=True)
+                yield Portion(self.held, rows, numbers.to(self._device, non_blocking=True))
             return
         start = 0
         while start < len(plan):

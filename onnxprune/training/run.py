@@ -54,7 +54,7 @@ def run_training(task: Task) -> Trained:
     """See ``onnxprune.training.train``."""
     device = _device(task.settings)
     runner = Runner(device, _half(task.settings, device))
-    with _threads(task.settings.threads), torch.random.fork_rng(_cards(device)), joined(device) as processes:
+    with _backends(task.settings.threads), torch.random.fork_rng(_cards(device)), joined(device) as processes:
         return _trained(task, runner, processes)
 
 
@@ -223,15 +223,17 @@ def _cards(device: torch.device) -> list[int]:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
-    before = torch.get_num_threads()
-    if count is not None:
-        torch.set_num_threads(count)
+def _backends(threads: int | None) -> Iterator[None]:
+    """Let torch use so many threads, and look for fast convolutions, for a while."""
+    before = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = True
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        torch.backends.cudnn.benchmark = before[1]
 
 
 def _nothing(name: str) -> None:

@@ -14,12 +14,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from command import as_json, environment, onnxprune
+from command import environment
 from small_networks import files, network
 
 from onnxprune.cli import main
 
 pytest.importorskip("torch")
+
+pytestmark = pytest.mark.frontends
 
 TRAIN = ("--train-data", "train.npz", "--teacher", "source.onnx", "--batch", "32", "--lr", "0.01")
 QUICK = {"OMP_NUM_THREADS": "1"}
@@ -36,8 +38,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = ort.InferenceSession(folder / "source.onnx", providers=["CPUExecutionProvider"])
     labels = session.run(None, {"image": images})[0].argmax(axis=1)
     np.savez(folder / "train.npz", x=images, y=labels)
-    done = onnxprune("source.onnx", "--ratio", "0.3", "--align", "off", "-o", "pruned.onnx", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    pruned = str(folder / "pruned.onnx")
+    assert main([str(folder / "source.onnx"), "--ratio", "0.3", "--align", "off", "-o", pruned, "-q"]) == 0
     return folder
 
 
@@ -48,10 +50,14 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_model_is_trained_and_accounted_for(folder: Path) -> None:
+def test_a_model_is_trained_and_accounted_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = files(folder)
     options = ("--epochs", "3", "--run-folder", "run", "--report", "r.json")
-    found = as_json("finetune", "pruned.onnx", *TRAIN, *options, cwd=folder)
+    monkeypatch.chdir(folder)
+    assert main(["finetune", "pruned.onnx", *TRAIN, *options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
     assert files(folder) - before == {"pruned.finetuned.onnx", "r.json", "run", "run/metrics.csv"}
     assert json.loads((folder / "r.json").read_text()) == found
     training = found["training"]
@@ -108,24 +114,27 @@ def test_mistakes_are_told(
     assert files(folder) == before
 
 
-def test_killed_at_any_time_it_goes_on_to_the_same_bytes(folder: Path) -> None:
+def test_killed_at_any_time_it_goes_on_to_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
     options = (*TRAIN, "--epochs", "6", "--augment", "flip,crop=1", "--save-every", "0", "--threads", "1")
-    whole = onnxprune("finetune", "pruned.onnx", *options, "-o", "whole.onnx", cwd=folder, **QUICK)
-    assert whole.returncode == 0, whole.stderr
-    command = [sys.executable, "-m", "onnxprune", "finetune", "pruned.onnx", *options, "-o", "cut.onnx"]
+    command = ["finetune", "pruned.onnx", *options]
     checkpoint = folder / "cut.run" / "checkpoint.pt"
-    process = subprocess.Popen(command, cwd=folder, env=environment(**QUICK))
+    started = [sys.executable, "-m", "onnxprune", *command, "-o", "cut.onnx"]
+    process = subprocess.Popen(started, cwd=folder, env=environment(**QUICK))
     seen = _wait_for_saves(checkpoint, process, 12)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert seen
     assert checkpoint.is_file()
     assert not (folder / "cut.onnx").exists()
-    other = onnxprune("finetune", "pruned.onnx", *options, "--seed", "1", "-o", "cut.onnx", cwd=folder)
-    assert other.returncode == 2
-    assert "--restart" in other.stderr
-    found = as_json("finetune", "pruned.onnx", *options, "-o", "cut.onnx", cwd=folder)
-    assert 0 < found["training"]["account"]["resumed_at_step"] < found["training"]["account"]["steps"]
+    assert main([*command, "-o", "whole.onnx"]) == 0
+    assert main([*command, "--seed", "1", "-o", "cut.onnx"]) == 2
+    assert "--restart" in capsys.readouterr().err
+    assert main([*command, "-o", "cut.onnx", "--report", "r.json", "-q"]) == 0
+    account = json.loads((folder / "r.json").read_text())["training"]["account"]
+    assert 0 < account["resumed_at_step"] < account["steps"]
     assert (folder / "cut.onnx").read_bytes() == (folder / "whole.onnx").read_bytes()
     assert not (folder / "cut.run").exists()
 
@@ -159,10 +168,11 @@ def test_ctrl_c_says_how_to_go_on(folder: Path) -> None:
     assert not (folder / "pruned.finetuned.onnx").exists()
 
 
-def test_two_processes_have_the_loss_curve_of_one(folder: Path) -> None:
+def test_two_processes_have_the_loss_curve_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
     options = ("--epochs", "2", "--augment", "flip,crop=1", "--mixup", "0.2", "--batch", "31", "--report")
     command = ["finetune", "pruned.onnx", *TRAIN, *options]
-    assert onnxprune(*command, "one.json", "-o", "one.onnx", cwd=folder, **QUICK).returncode == 0
+    assert main([*command, "one.json", "-o", "one.onnx", "-q"]) == 0
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     own = {k: v for k, v in environment(**QUICK).items() if k not in ("RANK", "WORLD_SIZE")}
     both = subprocess.run(

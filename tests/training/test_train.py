@@ -14,6 +14,8 @@ from onnxprune.calibration import ArraySamples
 from onnxprune.errors import InputError, UsageError
 from onnxprune.training import TrainSettings, train
 
+pytestmark = pytest.mark.frontends
+
 QUICK = TrainSettings(epochs=4, batch=32, lr=0.01, temperature=2.0)
 
 

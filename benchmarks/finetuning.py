@@ -1,0 +1,310 @@
+"""Accuracy that training wins back after pruning, against epochs.
+
+    python benchmarks/finetuning.py [prune|train|page] [--shared FOLDER] [--cache FOLDER] [--work FOLDER]
+        [--networks NAME,...] [--device cpu|cuda] [--precision fp32|bf16] [--epochs N] [--threads N] [--quick]
+
+Three stages, each of which goes on where it was stopped: ``prune`` cuts and repairs the networks with the
+command line, ``train`` fine-tunes them with the network before pruning as the teacher, ``page`` measures all
+files with ONNX Runtime on the whole test set and writes ``docs/benchmarks/finetuning.md`` and its plot.
+Without a stage all three run. The middle one may run on another machine: it needs the files in ``--work``,
+the sources and the training images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+from harness import PAGES, ROOT, measure, table, write_page
+
+PLOT = PAGES.parent / "images" / "finetuning.png"
+SAMPLES = 512
+"""Training images, without labels, that criterion and repair are calibrated on."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A network, how far it is pruned, and how it is trained.
+
+    Attributes:
+        name: of its files.
+        title: in the table.
+        path: of the source.
+        macs: share of the MACs that stays.
+        epochs: of the training.
+        settings: of ``TrainSettings``, chosen on samples held back from the training data.
+    """
+
+    name: str
+    title: str
+    path: str
+    macs: float
+    epochs: float
+    settings: Mapping[str, Any]
+
+    def source(self, shared: Path) -> Path:
+        """Where the network is."""
+        return (ROOT if self.path.startswith("fixtures") else shared) / self.path
+
+
+JOBS = (
+    Job(
+        "resnet56",
+        "ResNet-56, CIFAR-10",
+        "models/resnet56_cifar10.onnx",
+        0.476,
+        30,
+        {"augment": "cifar", "lr": 0.03},
+    ),
+    Job(
+        "resnet20",
+        "ResNet-20, CIFAR-10",
+        "models/resnet20_cifar10.onnx",
+        0.5,
+        30,
+        {"augment": "cifar", "lr": 0.03},
+    ),
+    Job(
+        "vgg",
+        "VGG, Fashion-MNIST",
+        "fixtures/vgg_fashion.onnx",
+        0.25,
+        15,
+        {"augment": "flip,crop=2", "lr": 0.03},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where things are, and how they are run."""
+
+    shared: Path
+    kept: Path
+    work: Path
+    device: str
+    precision: str
+    epochs: float | None
+    threads: int | None
+    quick: bool
+
+    def file(self, job: Job, kind: str) -> Path:
+        """A file of a job."""
+        return self.work / f"{job.name}{'.quick' if self.quick else ''}.{kind}"
+
+    def data(self, job: Job, part: str) -> tuple[str, str]:
+        """``--data`` and ``--preprocess`` of a part of the data set."""
+        _, data, _, steps = datasets.data_options(
+            job.source(self.shared), part, shared=self.shared, kept=self.kept
+        )
+        return data, steps
+
+
+def prune(bench: Bench, job: Job) -> None:
+    """Prune and repair a network; its report stands beside it."""
+    output = bench.file(job, "pruned.onnx")
+    if output.is_file():
+        return
+    data, steps = bench.data(job, "train")
+    command = [sys.executable, "-m", "onnxprune", job.source(bench.shared), "-o", output]
+    command += ["--macs", f"{job.macs:g}x", "--align", "off", "--data", data.split(",")[0], "--json"]
+    done = measure([*command, "--preprocess", steps, "--samples", str(SAMPLES)], allowed=(0, 1))
+    report = json.loads(done.output)
+    found = {key: report["totals"][key] for key in ("macs", "params")}
+    bench.file(job, "prune.json").write_text(json.dumps({**found, "seconds": done.seconds}))
+    print(f"{job.title}: pruned in {done.seconds:.0f} s", flush=True)
+
+
+def train(bench: Bench, job: Job) -> None:
+    """Fine-tune a pruned network; a run that was stopped goes on."""
+    from onnxprune.calibration import open_samples
+    from onnxprune.model import load_model, save_model
+    from onnxprune.training import TrainSettings
+    from onnxprune.training import train as train_model
+
+    if bench.file(job, "train.json").is_file():
+        return
+    data, steps = bench.data(job, "train")
+    model = load_model(bench.file(job, "pruned.onnx"))
+    settings = TrainSettings(
+        epochs=bench.epochs or (1 if bench.quick else job.epochs),
+        device=bench.device,
+        precision=bench.precision,
+        threads=bench.threads,
+        **job.settings,
+    )
+    found = train_model(
+        model,
+        open_samples(data, model, preprocess=steps, count=1000 if bench.quick else None),
+        settings,
+        teacher=load_model(job.source(bench.shared)),
+        folder=bench.file(job, "run"),
+        progress=Told(job.title),
+    )
+    if found.interrupted:
+        raise SystemExit(130)
+    save_model(found.model, bench.file(job, "tuned.onnx"))
+    bench.file(job, "train.json").write_text(json.dumps(found.to_dict()))
+
+
+class Told:
+    """Prints a line an epoch."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def __call__(self, name: str) -> None:
+        """A step begins."""
+
+    def advance(self, done: int, total: int) -> None:
+        """It goes on."""
+
+    def tell(self, text: str) -> None:
+        """How it goes."""
+
+    def line(self, text: str) -> None:
+        """An epoch has ended."""
+        print(f"{self._title}: {text}", flush=True)
+
+
+def accuracies(bench: Bench, job: Job) -> dict[str, float]:
+    """Accuracy in percent of source, pruned and trained file on the test set, by ONNX Runtime."""
+    from onnxprune import evaluate
+
+    data, steps = bench.data(job, "test")
+    files = {
+        "source": job.source(bench.shared),
+        "repaired": bench.file(job, "pruned.onnx"),
+        "trained": bench.file(job, "tuned.onnx"),
+    }
+    known = bench.file(job, "accuracy.json")
+    if known.is_file() and known.stat().st_mtime > files["trained"].stat().st_mtime:
+        return dict(json.loads(known.read_text()))
+    count = 500 if bench.quick else None
+    found = {
+        name: 100 * evaluate(path, data, preprocess=steps, metrics=["accuracy"], samples=count)["accuracy"]
+        for name, path in files.items()
+    }
+    known.write_text(json.dumps(found))
+    return found
+
+
+def page(bench: Bench, jobs: Sequence[Job]) -> None:
+    """Measure all files, and write the page and its plot."""
+    done = [job for job in jobs if bench.file(job, "train.json").is_file()]
+    parts = list(_parts(bench, done))
+    if bench.quick:
+        print("\n\n".join(parts))
+        return
+    _plot(bench, done)
+    write_page("finetuning", "Accuracy won back with training", *parts)
+
+
+def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
+    yield _INTRODUCTION.format(samples=SAMPLES)
+    rows, courses = [], []
+    for job in jobs:
+        cut = json.loads(bench.file(job, "prune.json").read_text())
+        training = json.loads(bench.file(job, "train.json").read_text())
+        found, account = accuracies(bench, job), training["account"]
+        own = account["settings"]
+        rows.append(
+            [
+                job.title,
+                f"{cut['macs'][0] / cut['macs'][1]:.2f}",
+                f"{cut['params'][0] / cut['params'][1]:.2f}",
+                *(f"{found[name]:.2f}" for name in ("source", "repaired", "trained")),
+                f"{own['epochs']:g}",
+                f"{account['seconds'] / 60:.1f}",
+                f"{account['device']}, {account['precision']}",
+            ]
+        )
+        courses.append([job.title, *_course(training["history"])])
+    heads = ["network", "MACs, times fewer", "parameters", "source", "repaired", "trained", "epochs"]
+    yield table([*heads, "minutes", "device"], rows)
+    yield _COURSE
+    yield table(["network", *_MARKS], courses)
+    yield f"![Accuracy against epochs](../images/{PLOT.name})"
+
+
+_MARKS = ("start", "1", "2", "5", "10", "20", "30")
+
+
+def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for mark in (0, *map(int, _MARKS[1:])):
+        yield f"{100 * history[mark]['metric']:.2f}" if mark < len(history) else ""
+
+
+_INTRODUCTION = """Networks are pruned to a share of their MACs with the default criterion and repair \
+(`--align off`, {samples} training images, no labels), then trained with `onnxprune finetune`; the teacher \
+is the network before pruning. Accuracy in percent is that of the written files in ONNX Runtime on the whole \
+test set, by which nothing was chosen. Minutes are those of the training, validation included."""
+
+_COURSE = """Validation accuracy in percent by epoch, on the samples held back from the training data. The \
+sources were trained on these samples too, so that it lies above that of the test set."""
+
+
+def _plot(bench: Bench, jobs: Sequence[Job]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, max(1, len(jobs)), figsize=(4 * max(1, len(jobs)), 3.2), squeeze=False)
+    for axis, job in zip(axes[0], jobs, strict=False):
+        history = json.loads(bench.file(job, "train.json").read_text())["history"]
+        found = accuracies(bench, job)
+        axis.plot([e["number"] for e in history], [100 * e["metric"] for e in history], label="held back")
+        last = history[-1]["number"]
+        for name, colour in (("source", "black"), ("repaired", "tab:red"), ("trained", "tab:green")):
+            axis.hlines(found[name], 0, last, colors=colour, linestyles="dotted", label=f"{name}, test set")
+        axis.set(title=job.title, xlabel="epochs", ylabel="accuracy, %")
+        axis.legend(fontsize=7)
+    figure.tight_layout()
+    PLOT.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PLOT, dpi=120, metadata={"Software": None})
+
+
+def main() -> None:
+    """Run the stages that are asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    datasets.add_arguments(parser)
+    parser.add_argument("stage", nargs="?", choices=("prune", "train", "page"), help="all without it")
+    parser.add_argument("--work", type=Path, help="folder for networks and results, else in the cache")
+    parser.add_argument("--networks", default=",".join(job.name for job in JOBS), help="names, with commas")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--epochs", type=float, help="instead of those of the table")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--quick", action="store_true", help="one epoch on 1,000 samples, no page")
+    given = parser.parse_args()
+    work = given.work or given.cache / "finetuning"
+    work.mkdir(parents=True, exist_ok=True)
+    bench = Bench(
+        given.shared,
+        given.cache,
+        work,
+        given.device,
+        given.precision,
+        given.epochs,
+        given.threads,
+        given.quick,
+    )
+    jobs = [
+        job for job in JOBS if job.name in given.networks.split(",") and job.source(given.shared).is_file()
+    ]
+    for stage, run in (("prune", prune), ("train", train)):
+        for job in jobs if given.stage in (None, stage) else ():
+            run(bench, job)
+    if given.stage in (None, "page"):
+        page(bench, jobs)
+
+
+if __name__ == "__main__":
+    main()
