@@ -42,6 +42,8 @@ def report_of(outcome: Outcome, job: Job) -> Report:
         output={},
         settings={**job.to_dict(), "repair": outcome.repair},
         repair=outcome.account,
+        steps=outcome.steps,
+        training=outcome.training,
         latency=planned.latency,
         totals=totals,
         layers=rows,

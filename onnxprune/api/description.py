@@ -7,10 +7,13 @@ from typing import Any
 
 from onnxprune.api.holding import CHOOSING
 from onnxprune.api.job import Job
+from onnxprune.api.sources import Source
+from onnxprune.api.training_settings import SPARSITY_EPOCHS, several, trains
 from onnxprune.calibration import DEFAULT_COUNT, Samples
 from onnxprune.criteria import Criterion
 from onnxprune.plan import CountsTarget, RatioTarget
 from onnxprune.plan.drop import DropTarget
+from onnxprune.training.sparsity import STRENGTHS
 
 
 def describe(job: Job) -> dict[str, Any]:
@@ -43,7 +46,42 @@ def describe(job: Job) -> dict[str, Any]:
         "metric": own.metric,
         "output_name": own.output_name,
         "holdout": own.holdout,
+        "steps": own.steps,
+        "step_schedule": own.step_schedule if several(own) else None,
+        "finetune": _describe_training(job),
+        "sparsity": _describe_sparsity(job),
     }
+
+
+def _describe_training(job: Job) -> dict[str, Any] | None:
+    """How the result is trained, None for not at all."""
+    own = job.settings
+    if own.training is None or not trains(own):
+        return None
+    return {
+        **own.training.to_dict(),
+        "seed": own.seed,
+        "last_epochs": own.last_epochs,
+        "train_data": _describe_data(own.data if own.train_data is None else own.train_data),
+        "validation_data": _describe_data(own.validation_data),
+        "teacher": "the source" if own.teacher is None else _describe_model(own.teacher),
+    }
+
+
+def _describe_sparsity(job: Job) -> dict[str, Any] | None:
+    """How the model is trained before the cut, None for not at all."""
+    own = job.settings
+    if own.sparsity is None:
+        return None
+    return {
+        "method": own.sparsity,
+        "strength": own.sparsity_strength or STRENGTHS[own.sparsity],
+        "epochs": SPARSITY_EPOCHS if own.sparsity_epochs is None else own.sparsity_epochs,
+    }
+
+
+def _describe_model(given: Source) -> str:
+    return str(given) if isinstance(given, str | os.PathLike) else type(given).__name__
 
 
 def _describe_target(job: Job) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from onnxprune.api.arguments import as_criterion
 from onnxprune.api.settings import TARGETS, Goal, Settings
+from onnxprune.api.training_settings import check_training
 from onnxprune.calibration.evidence import GIVE_DATA
 from onnxprune.calibration.preprocess import parse_preprocess
 from onnxprune.criteria import Criterion
@@ -108,11 +109,12 @@ def open_job(settings: Settings) -> Job:
     """
     choose("scoring", settings.scoring, SCORINGS)
     scope(settings.scope or DEFAULT_SCOPE)
-    for name, low in (("seed", 0), ("threads", 1), ("samples", 1), ("holdout", 0)):
+    for name, low in (("seed", 0), ("threads", 1), ("samples", 1), ("holdout", 0), ("steps", 1)):
         value = getattr(settings, name)
         if value is not None and value < low:
             raise UsageError(f"--{name} {value} is too small.", hint=f"Give {low} or more.")
     _check_data(settings)
+    check_training(settings)
     if settings.quantize is not None:
         from onnxprune.runtime.quantization import KINDS, RANGES
 
@@ -140,7 +142,10 @@ def _check_data(settings: Settings) -> None:
         UsageError: it is.
     """
     parse_preprocess(settings.preprocess)
+    trains_alone = settings.data is None and settings.train_data is not None
     for name in ("preprocess", "samples", "metric", "output_name", "holdout"):
+        if trains_alone and name == "preprocess":
+            continue
         if settings.data is None and getattr(settings, name) is not None:
             raise UsageError(
                 f"--{name.replace('_', '-')} is about samples, and there are none.",

@@ -23,24 +23,30 @@ class Outcome:
     Attributes:
         planned: what was carried out.
         cut: with the model as it is now.
-        plain: the model as it was cut, before any repair.
+        stages: the model after the cut, after the repair and after training, by the names that the report
+            gives them; of several steps the last.
         repair: what was done to make up for what went, ``none`` for nothing.
         flushed: constants whose denormal values were set to zero.
         cleaned: only what the outputs do not depend on was removed.
         account: the report's section about the repair.
         notes: what the user should know about it.
-        verification: by method, as the report states it.
+        verification: by method, as the report states it; of several steps the one that came closest to its
+            tolerance.
+        steps: what each of several steps did, for the report.
+        training: how each training went, for the report.
     """
 
     planned: Planned
     cut: Cut
-    plain: Model
+    stages: Mapping[str, Model]
     repair: str = "none"
     flushed: tuple[str, ...] = ()
     cleaned: bool = False
     account: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     verification: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    steps: tuple[Mapping[str, Any], ...] = ()
+    training: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def wrong(self) -> bool:
@@ -78,7 +84,7 @@ def _cut(planned: Planned, job: Job) -> Outcome:
     cut = clean_up(coupling) if cleaning else apply(coupling, kept)
     model, flushed = flush_denormals(cut.model)
     method = "merge" if cleaning else "none"
-    return Outcome(planned, replace(cut, model=model), model, method, tuple(flushed), cleaning)
+    return Outcome(planned, replace(cut, model=model), {"after_cut": model}, method, tuple(flushed), cleaning)
 
 
 def _mended(outcome: Outcome, job: Job, step: Step, samples: Samples | None) -> Outcome:
@@ -87,7 +93,10 @@ def _mended(outcome: Outcome, job: Job, step: Step, samples: Samples | None) -> 
         return outcome
     planned = outcome.planned
     found = mend(planned.coupling, outcome.cut, planned.plan.kept, job, step, samples=samples)
-    return replace(outcome, cut=found.cut, repair=found.method, account=found.account, notes=found.notes)
+    stages = outcome.stages if found.method == "none" else {**outcome.stages, "after_repair": found.cut.model}
+    return replace(
+        outcome, cut=found.cut, stages=stages, repair=found.method, account=found.account, notes=found.notes
+    )
 
 
 def _verified(outcome: Outcome, job: Job) -> dict[str, Any]:

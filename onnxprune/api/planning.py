@@ -102,30 +102,37 @@ def plan_model(
     used: dict[str, Floats] = {}
     if job.greedy:
         seed = job.settings.seed
-        rescore = _noting(used, rescorer(structure, constants, job.criterion, seed=seed, evidence=evidence))
+        rescore = noting(used, rescorer(structure, constants, job.criterion, seed=seed, evidence=evidence))
     whole = structure.sizes.totals(np.ones(len(structure.groups)))
     overhead = coupling.model.nbytes - whole["bytes"]
-    own = [Stage(_scoring(coupling, job, stage, evidence), _decides(stage, job)) for stage in job.criteria]
+    own = [Stage(scoring(coupling, job, stage, evidence), _decides(stage, job)) for stage in job.criteria]
     options = job.plan_options(overhead)
     latency: Mapping[str, Any] = {}
     if isinstance(job.target, LatencyTarget):
         from onnxprune.api.latency import find_counts  # brings ONNX Runtime with it
 
         options, latency = find_counts(coupling, job, own, options, step)
-    with _own_criterion(job.criterion):
+    with own_criterion(job.criterion):
         found = plan_stages(structure, own, options, rescore=rescore)
     scores = {**found.scores, **used}
     asked = _asked(structure, job)
     return Planned(coupling, found.plan, asked, found.notes, scores, found.removed_by, found.last, latency)
 
 
-def _scoring(
+def scoring(
     coupling: Coupling, job: Job, stage: Criterion, evidence: Evidence
 ) -> Callable[[Mapping[str, Mask]], Scores]:
-    """How one criterion of a job scores the units that are left."""
+    """How one criterion of a job scores the units that are left.
+
+    Args:
+        coupling: of the model.
+        job: how to score.
+        stage: one of its criteria.
+        evidence: what was measured for it.
+    """
 
     def score(alive: Mapping[str, Mask]) -> Scores:
-        with _own_criterion(stage):
+        with own_criterion(stage):
             return score_groups(
                 coupling.structure,
                 coupling.model.constants,
@@ -145,7 +152,7 @@ def _decides(stage: Criterion, job: Job) -> bool:
     return stage.decides if job.by_rule else stage.bound is not None
 
 
-def _noting(used: dict[str, Floats], rescore: Rescore) -> Rescore:
+def noting(used: dict[str, Floats], rescore: Rescore) -> Rescore:
     """Scoring that leaves the scores of every group where the report finds them."""
 
     def noted(group: Group, kept: Mapping[str, Indices]) -> Floats:
@@ -214,7 +221,7 @@ def _asked(structure: Structure, job: Job) -> frozenset[str]:
 
 
 @contextmanager
-def _own_criterion(criterion: Criterion) -> Iterator[None]:
+def own_criterion(criterion: Criterion) -> Iterator[None]:
     """A failure in the user's own function is the user's to mend, and says so.
 
     Raises:

@@ -11,6 +11,7 @@ from onnxprune.api.job import open_job
 from onnxprune.api.running import PruneResult, run
 from onnxprune.api.settings import Settings
 from onnxprune.api.sources import Source
+from onnxprune.api.training_settings import Finetune, as_training
 from onnxprune.calibration.preprocess import Given
 from onnxprune.errors import VerificationError
 
@@ -52,6 +53,19 @@ def prune(
     seed: int = 0,
     threads: int | None = None,
     repair: str | None = None,
+    finetune: Finetune = None,
+    train_data: Data | None = None,
+    validation_data: Data | None = None,
+    teacher: Source | None = None,
+    steps: int | None = None,
+    step_schedule: str = "linear",
+    last_epochs: float | None = None,
+    sparsity: str | None = None,
+    sparsity_strength: float | None = None,
+    sparsity_epochs: float | None = None,
+    run_folder: str | os.PathLike[str] | None = None,
+    restart: bool = False,
+    tensorboard: bool = False,
     progress: Progress | None = None,
     output: str | os.PathLike[str] | None = None,
 ) -> PruneResult:
@@ -113,6 +127,23 @@ def prune(
         repair: ``none``, or how the weights that are left make up for those that went: ``merge``,
             ``bias``, ``lstsq``, ``obs``, or ``auto`` for the strongest that the data allow. By default
             ``auto`` where there are data, else ``none``.
+        finetune: epochs of training behind the repair of each step, or a dict of the fields of
+            ``TrainSettings``: ``{"epochs": 5, "lr": 0.01, "augment": "cifar"}``. Needs torch.
+        train_data: samples to train on; None for all of ``data``. Those that accuracy is measured on are kept
+            out of them.
+        validation_data: samples to choose the best epoch by; None for a tenth of those to train on.
+        teacher: model whose outputs are learned beside the labels, or without any; None for the source.
+        steps: how many times to prune, repair and train until the target is reached.
+        step_schedule: ``linear`` or ``geometric`` in the share of the channels left, or ``layerwise``: groups
+            take turns (by default one a step), each cut at once (Li et al. 2017).
+        last_epochs: of the training behind the last step; None for those of ``finetune``.
+        sparsity: training before the cut: ``group_lasso`` on all units of the layers that are to be cut, or
+            ``growing`` regularisation of those that are to go.
+        sparsity_strength: factor of its penalty; None for the usual one of the method.
+        sparsity_epochs: of it, 5 by default.
+        run_folder: folder by which a run that was stopped is gone on with.
+        restart: throw away what an equal run has left there.
+        tensorboard: write metrics of the training for TensorBoard there too.
         progress: called with the name of each step as it begins.
         output: where to write; nothing is written without it.
 
@@ -122,6 +153,8 @@ def prune(
         TargetError: the budget is out of reach.
         OutputError: the output cannot be written.
         VerificationError: the result is wrong; nothing was written.
+        MissingExtraError: training needs torch, and it is not installed.
+        KeyboardInterrupt: training was stopped; the same call with its ``run_folder`` goes on there.
     """
     first, rest = stages(criterion, then)
     settings = Settings(
@@ -155,6 +188,19 @@ def prune(
         seed=seed,
         threads=threads,
         repair=repair,
+        training=as_training(finetune),
+        train_data=train_data,
+        validation_data=validation_data,
+        teacher=teacher,
+        steps=steps,
+        step_schedule=step_schedule,
+        last_epochs=last_epochs,
+        sparsity=sparsity,
+        sparsity_strength=sparsity_strength,
+        sparsity_epochs=sparsity_epochs,
+        run_folder=run_folder,
+        restart=restart,
+        tensorboard=tensorboard,
     )
     path = None if output is None else Path(output)
     job = open_job(settings)

@@ -9,10 +9,10 @@ from onnxprune.api.accounting import finished, report_of
 from onnxprune.api.accuracy import drop_notes, measured_accuracy, within_bound
 from onnxprune.api.holding import open_shares
 from onnxprune.api.job import Job
-from onnxprune.api.outcomes import carry_out
 from onnxprune.api.planning import Planned, Step, check_prunable, open_model, plan_model
 from onnxprune.api.quantizing import Copies, copy_account, copy_path, judged, make_copies
 from onnxprune.api.sources import Source, open_source, opening
+from onnxprune.api.sparsifying import carried_out
 from onnxprune.api.writing import at_risk, check_apart, written, written_together
 from onnxprune.calibration import Samples, notes_of
 from onnxprune.model import Model
@@ -64,7 +64,9 @@ def run(
     model = open_source(source, example_inputs=example_inputs)
     if output is not None:
         check_output(output, model)
-        check_apart(output, job.settings.data, job.settings.preprocess)
+        own = job.settings
+        read = (own.data, own.preprocess, own.train_data, own.validation_data, own.teacher)
+        check_apart(output, *read)
         if job.settings.quantize is not None:
             check_output(copy_path(output, job.settings.quantize), model)
     coupling = open_model(model, step, job.settings.factor)
@@ -73,11 +75,11 @@ def run(
     shares = open_shares(job, coupling, step)
     counted, bound = within_bound(coupling, job, shares, step)
     planned = _noted(plan_model(coupling, counted, step, samples=shares.fitting), shares.fitting)
-    outcome = carry_out(planned, job, step, samples=shares.fitting)
+    outcome = carried_out(planned, job, counted, shares, step)
     report = report_of(outcome, job)
     if not report.wrong and (planned.plan.kept or bound):
-        models = (outcome.plain, outcome.cut.model)
-        section = measured_accuracy(model, models, shares, job, step, bound=bound)
+        trained = bool(outcome.training)
+        section = measured_accuracy(model, outcome.stages, shares, job, step, bound=bound, trained=trained)
         report = replace(report, accuracy=section, warnings=(*report.warnings, *drop_notes(section)))
     writable = None if report.wrong else output
     copies = None if report.wrong else make_copies(model, outcome.cut.model, shares, job, step)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from onnxprune.api.arguments import Data, Spec, as_criterion
+from onnxprune.api.sources import Source
 from onnxprune.calibration.preprocess import Given
 from onnxprune.coupling.partners import Granularity
 from onnxprune.criteria.registry import choose
 from onnxprune.plan import Target, parse_macs, parse_params, parse_ratio, parse_size
 from onnxprune.plan.drop import DropTarget, parse_drop
 from onnxprune.plan.latency import LatencyTarget, parse_latency, parse_speedup
+from onnxprune.training.settings import TrainSettings
 
 Goal: TypeAlias = Target | LatencyTarget | DropTarget
 """What may be asked for: a plan's target, or a latency or a loss, for which counts are searched."""
@@ -56,6 +58,19 @@ class Settings:
         bench: whether the result is measured against the source, which it must not be slower than.
         quantize: kind of the quantised copy that is made of the result, None for none.
         ranges: how it reads the ranges of activations off the samples.
+        training: behind every step, None for none.
+        train_data: samples to train on; None for all of ``data`` but those held back.
+        validation_data: samples that the best epoch is chosen by; None for a share of the training data.
+        teacher: model whose outputs training learns; None for the source.
+        steps: how many times to cut, repair and train; None for once.
+        step_schedule: how the counts of units go to the final ones.
+        last_epochs: of the training behind the last step; None for as many as the others.
+        sparsity: how to train before the cut, so that units can be spared; None for not at all.
+        sparsity_strength: of its penalty; None for the usual one.
+        sparsity_epochs: of it; None for the usual number.
+        run_folder: where a run that is stopped can be gone on with; None keeps nothing.
+        restart: whether what is there is thrown away.
+        tensorboard: whether metrics of the training are written for TensorBoard too.
     """
 
     ratio: str | float | None = None
@@ -89,6 +104,19 @@ class Settings:
     bench: bool = False
     quantize: str | None = None
     ranges: str = "minmax"
+    training: TrainSettings | None = None
+    train_data: Data | None = None
+    validation_data: Data | None = None
+    teacher: Source | None = None
+    steps: int | None = None
+    step_schedule: str = "linear"
+    last_epochs: float | None = None
+    sparsity: str | None = None
+    sparsity_strength: float | None = None
+    sparsity_epochs: float | None = None
+    run_folder: str | os.PathLike[str] | None = None
+    restart: bool = False
+    tensorboard: bool = False
 
     @property
     def spec(self) -> Spec:

@@ -15,8 +15,8 @@ from onnxprune.errors import VerificationError
 from onnxprune.report import Claims, Report, claims, read_claims
 
 _REPAIRED = (
-    "the weights that are left were repaired after the cut was verified, so only shapes and the form of the "
-    "outputs are checked; these differ from the masked source's by {:.1g} of their largest value"
+    "the weights that are left were repaired or trained after the cut was verified, so only shapes and the "
+    "form of the outputs are checked; these differ from the masked source's by {:.1g} of their largest value"
 )
 
 if TYPE_CHECKING:

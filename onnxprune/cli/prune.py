@@ -12,6 +12,7 @@ import typer
 
 from onnxprune.cli.accuracy_options import AccuracyOptions
 from onnxprune.cli.errors import DONE, MISSED
+from onnxprune.cli.finetune_options import RunOptions, TrainOptions
 from onnxprune.cli.options import (
     CheckOptions,
     CriterionOptions,
@@ -25,6 +26,8 @@ from onnxprune.cli.quantize_options import QuantizeOptions
 from onnxprune.cli.repair_options import RepairOptions
 from onnxprune.cli.settings import settings
 from onnxprune.cli.stdout import complain, deliver, working
+from onnxprune.cli.step_options import StepOptions, TuneOptions
+from onnxprune.cli.training_settings import clear_up, resumable, with_training
 
 if TYPE_CHECKING:
     from onnxprune.api import PruneResult
@@ -39,9 +42,13 @@ def prune(
     scope: ScopeOptions,
     data: DataOptions,
     repair: RepairOptions,
+    tune: TuneOptions,
+    training: TrainOptions,
+    steps: StepOptions,
     quantization: QuantizeOptions,
     accuracy: AccuracyOptions,
     checks: CheckOptions,
+    run: RunOptions,
     output: OutputOptions,
 ) -> int:
     """Prune an ONNX model: remove whole channels, so that it is smaller and faster wherever it runs.
@@ -53,20 +60,25 @@ def prune(
     Exit codes: 0 done, 1 done but a bound was missed (verification, budget, --strict, slower
     under --bench), 2 error, 130 interrupted.
     """
-    from onnxprune.api import open_job, run
+    from onnxprune.api import open_job
+    from onnxprune.api import run as prune_model
     from onnxprune.api.writing import at_risk
     from onnxprune.report.files import check_reports
 
     goal = output.output or model.with_name(f"{model.stem}.pruned.onnx")
     reports = output.report or []
     with working(show=not (output.json or output.quiet), timed=output.verbose > 0) as step:
-        job = open_job(settings(target, criterion, scope, data, checks, repair, accuracy, quantization))
+        own = settings(target, criterion, scope, data, checks, repair, accuracy, quantization)
+        job = open_job(with_training(own, tune, training, steps, run, goal))
         check_reports(reports, (model, goal))
         written = None if output.dry_run else goal
-        result = run(model, job, output=written, progress=step, must_cut=not output.dry_run)
+        with resumable(job.settings):
+            result = prune_model(model, job, output=written, progress=step, must_cut=not output.dry_run)
         result = replace(result, report=replace(result.report, command=str(context.obj or "")))
     with at_risk(result.model, result.quantized), _reports_written(result, reports):
         _show(result.report, output)
+    if run.run_folder is None:
+        clear_up(job.settings)
     return MISSED if result.report.missed else DONE
 
 
@@ -122,8 +134,10 @@ def _hint(report: Report, output: OutputOptions) -> str:
         return "the same command without --dry-run writes the model"
     if report.cleaned:
         return ""
+    if report.training:
+        return "where this lost too much, train longer (--finetune, --last-epochs) or prune in --steps"
     if report.accuracy:
-        return "where this lost too much, prune less (--ratio, --max-drop, --exclude) or fine-tune the result"
+        return "where this lost too much, prune less (--ratio, --max-drop, --exclude) or add --finetune"
     method = report.repair.get("method", "none")
     done = (
         "no weight was retrained" if method == "none" else f"weights were repaired ({method}), not retrained"

@@ -80,6 +80,8 @@ class Report:
         alignment: grid of the channel counts, and the totals planned before aligning to it.
         missed: bounds that the result does not hold; the exit code is 1 when there are any.
         repair: what the repair did: method, samples, layers; empty where none was asked for.
+        steps: what each of several steps did; empty where there was one.
+        training: how each training went, in order; empty where there was none.
         groups: every group in graph order, with the nodes that it ties together.
         scores: how the scores of a group are spread and where they were cut, for 512 groups at most.
         versions: of the package, Python, and the libraries that decide the result.
@@ -100,6 +102,8 @@ class Report:
     missed: tuple[str, ...] = ()
     repair: Mapping[str, Any] = field(default_factory=dict)
     quantization: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Mapping[str, Any], ...] = ()
+    training: tuple[Mapping[str, Any], ...] = ()
     groups: tuple[GroupAccount, ...] = ()
     scores: Mapping[str, Histogram] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -122,7 +126,7 @@ class Report:
         return next((str(found["reason"]) for found in failed), "")
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object of the contract; equal runs give equal objects, but for latencies."""
+        """The JSON object of the contract; equal runs give equal objects, but for times."""
         return {
             "schema": SCHEMA,
             "source": dict(self.source),
@@ -139,6 +143,8 @@ class Report:
             "missed": list(self.missed),
             "repair": dict(self.repair),
             "quantization": dict(self.quantization),
+            "steps": [dict(row) for row in self.steps],
+            "training": [dict(stage) for stage in self.training],
             "groups": [group.to_dict() for group in self.groups],
             "scores": {name: histogram.to_dict() for name, histogram in self.scores.items()},
             "versions": dict(self.versions),

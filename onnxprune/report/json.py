@@ -16,7 +16,9 @@ from onnxprune.report.figures import printable
 if TYPE_CHECKING:
     from onnxprune.surgery import Cuts
 
-_DEEP = frozenset({"layers", "cuts", "groups", "scores", "totals", "settings", "source", "output", "planned"})
+_DEEP = frozenset(
+    {"layers", "cuts", "groups", "scores", "totals", "settings", "source", "output", "planned", "steps"}
+)
 """Keys whose entries get a line each; anything else is one line."""
 
 
@@ -29,8 +31,8 @@ class Claims:
         source: SHA-256 of the source file, empty if not stated.
         output: SHA-256 of the pruned file, empty if not stated.
         lossless: the result computes what the source computes, nothing masked.
-        repaired: weights were changed to make up for what is gone, so that outputs differ from those of the
-            masked source.
+        repaired: weights were changed to make up for what is gone, or trained, so that outputs differ from
+            those of the masked source.
         exact: every constant left holds values of the source, bit for bit.
     """
 
@@ -90,13 +92,14 @@ def claims(data: object, where: str = "The report") -> Claims:
         raise InputError(f"{where} has no cuts.", hint="It may have been edited or cut short.")
     repair = _entry(data, "settings", "repair") or "none"
     mended = bool(data.get("repair"))  # a clean-up has no such section
+    trained = bool(data.get("training"))
     return Claims(
         cuts=cuts,
         source=str(_entry(data, "source", "sha256") or ""),
         output=str(_entry(data, "output", "sha256") or ""),
-        lossless=repair == "merge" and not mended,
-        repaired=repair != "none" and mended,
-        exact=repair == "none" and not _entry(data, "output", "flushed"),
+        lossless=repair == "merge" and not mended and not trained,
+        repaired=(repair != "none" and mended) or trained,
+        exact=repair == "none" and not trained and not _entry(data, "output", "flushed"),
     )
 
 

@@ -13,6 +13,7 @@ from onnxprune.report.latency import latency_text, search_text
 from onnxprune.report.quantization import comparison
 from onnxprune.report.repair_text import repair_text
 from onnxprune.report.rows import label
+from onnxprune.report.training_text import asked_for, steps_table, training_lines
 
 FIGURES = (
     ("Parameters", "params", count),
@@ -34,6 +35,9 @@ def markdown(report: Report) -> str:
         _totals(report),
         "## Outcome\n\n" + "\n".join(f"- {line}" for line in _outcome(report)),
     ]
+    if report.steps:
+        head, *rows = steps_table(report)
+        parts.append(f"## Steps\n\n{_table(head, rows, 'r' * len(head))}")
     if report.quantization:
         parts.append(f"## Quantised\n\n{_quantized(report)}")
     if report.layers:
@@ -55,6 +59,7 @@ def _settings(report: Report) -> str:
     own = report.settings
     said = [f"`{target_text(own)}`", f"criterion {criteria_text(own)}", f"{own['scope']} scope"]
     said.append(f"aligned to {own['grid']}" if own["grid"] > 1 else "not aligned")
+    said += asked_for(own)
     said.append(f"seed {own['seed']}")
     return f"onnxprune {own['version']}: " + ", ".join(said) + "."
 
@@ -82,6 +87,7 @@ def _outcome(report: Report) -> Iterator[str]:
     repaired = repair_text(report.repair)
     if repaired:
         yield f"Repaired: {repaired}."
+    yield from (f"Trained: {text}." for text in training_lines(report.training))
     yield from (f"Latency: {text}." for t in (latency_text, search_text) if (text := t(report.latency)))
     yield from (f"Accuracy: {escaped(text)}." for text in accuracy_lines(report.accuracy))
     output = report.output

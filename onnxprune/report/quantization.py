@@ -18,7 +18,7 @@ from onnxprune.report.style import emit, grid, signs
 SHOWN = ("accuracy", "agreement", "sqnr")
 """Metrics of which the first two that were measured are shown."""
 
-_LAST_STAGES = ("after_repair", "after", "after_cut")
+_LAST_STAGES = ("after_training", "after_repair", "after", "after_cut")
 
 Row = tuple[str, ...]
 

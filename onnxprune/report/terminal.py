@@ -18,6 +18,7 @@ from onnxprune.report.quantization import as_grid, comparison
 from onnxprune.report.repair_text import repair_text
 from onnxprune.report.rows import SCREEN, Line, label, listing
 from onnxprune.report.style import INDENT, Signs, bar, emit, grid, signs, width
+from onnxprune.report.training_text import asked_for, steps_table, training_lines
 
 FIGURES = {"params": ("parameters", count), "macs": ("MACs", count), "bytes": ("file size", size)}
 FIGURES["filters"] = ("filters", count)
@@ -47,6 +48,8 @@ def show(
         parts.append(layers(report, room, chars, None if verbose else SCREEN))
         alone = [(label(row), row.reason) for row in report.layers if row.status != "pruned"]
         parts += reasons(alone, f"{len(alone)} of {plural(len(report.layers), 'layer')} kept all channels")
+    if report.steps:
+        parts.append(as_grid(steps_table(report)))
     if report.quantization:
         parts.append(as_grid(comparison(report)))
     emit(console, [*parts, outcome(report, chars, files, hint)])
@@ -61,6 +64,7 @@ def headline(report: Report, chars: Signs) -> Text:
         asked.append(f"{settings['scoring']} scoring")
     grid = settings["grid"]
     asked.append(f"aligned to {grid}" if grid > 1 else "not aligned")
+    asked += asked_for(settings)
     name = "model in memory" if path is None else printable(path)
     return Text.assemble((name, "bold"), "\n", (f" {chars.dot} ".join(map(printable, asked)), "dim"))
 
@@ -137,6 +141,8 @@ def outcome(report: Report, chars: Signs, files: Sequence[str], hint: str) -> Ta
     repaired = repair_text(report.repair)
     if repaired:
         table.add_row(Text(f"{chars.good} repaired", "green"), repaired.replace("→", chars.arrow))
+    for text in training_lines(report.training):
+        table.add_row(Text(f"{chars.good} trained", "green"), text.replace("→", chars.arrow))
     for text in (latency_text(report.latency), search_text(report.latency)):
         if text:
             table.add_row(f"{chars.dash} latency", text)

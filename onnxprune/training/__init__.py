@@ -45,7 +45,7 @@ def train(
         folder: for the checkpoint, ``metrics.csv`` and TensorBoard's files; None for none of them.
         restart: whether a checkpoint in the folder is ignored.
         tensorboard: whether metrics are written for TensorBoard too; needs a folder.
-        penalty: added to the loss.
+        penalty: added to the loss; the last epoch is kept then, as what it brings about is there at the end.
         progress: told how it goes.
 
     Raises:

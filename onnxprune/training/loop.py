@@ -191,14 +191,19 @@ class Loop:
         return mixed, Target() if labels is None else Target(labels[1:], labels[:-1], share)
 
     def _end(self, number: int, loss: float, begin: float) -> None:
-        """An epoch has ended: validate, keep the weights if they are the best so far, and write it down."""
+        """An epoch has ended: validate, keep the weights if they are the best so far, and write it down.
+
+        What a penalty is to bring about is there at the end, and may cost accuracy: then the last ones are
+        kept.
+        """
         module = self._module if self._average is None else self._average.module
         metric, validation_loss = self._parts.validator(module)
         best = self.history[self.best]
         seconds = self._seconds + time.perf_counter() - begin
         lr = self._schedule.get_last_lr()[0]
         self.history.append(Epoch(number, self._step, lr, loss, metric, validation_loss, seconds))
-        if (metric, -validation_loss) > (best.metric, -best.validation_loss):
+        better = (metric, -validation_loss) > (best.metric, -best.validation_loss)
+        if better or (self._parts.penalty is not None and isfinite(loss)):
             self.best = number
             self.best_state = {k: v.detach().to("cpu", copy=True) for k, v in module.state_dict().items()}
         self.diverged = not isfinite(loss)

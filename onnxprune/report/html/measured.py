@@ -27,7 +27,7 @@ STAGES = {
     "pruned": "pruned",
     "after_cut": "after the cut",
     "after_repair": "after repair",
-    "after_finetune": "after fine-tuning",
+    "after_training": "after training",
 }
 """How stages are called; any other goes by its own name."""
 

@@ -23,6 +23,8 @@ from onnxprune.report.html.measured import accuracy, latency
 from onnxprune.report.html.outcome import outcome
 from onnxprune.report.html.provenance import provenance
 from onnxprune.report.html.repair import repair
+from onnxprune.report.html.training import training
+from onnxprune.report.training_text import asked_for
 
 FEW = 40
 """Tables with more lines than this are folded when the page opens."""
@@ -45,6 +47,7 @@ def html(report: Report) -> str:
         accuracy=accuracy(report.accuracy),
         latency=latency(report.latency),
         repair=repair(report.repair, report.layers),
+        training=training(report),
         layers=lines,
         skyline=skyline(report.layers),
         reasons=reasons(lines),
@@ -81,7 +84,7 @@ def _asked(settings: Mapping[str, Any]) -> tuple[str, ...]:
     if settings["scoring"] != "independent":
         own.append(f"{settings['scoring']} scoring")
     own.append(f"aligned to {settings['grid']}" if settings["grid"] > 1 else "not aligned")
-    return tuple(own)
+    return (*own, *asked_for(settings))
 
 
 @cache
