@@ -122,6 +122,7 @@ def compare(
     preprocess: Given | None = None,
     samples: int | None = None,
     metrics: Sequence[str] | None = None,
+    also: Sequence[str] = (),
     teacher: Source | None = None,
     output: str | None = None,
     seed: int = 0,
@@ -137,6 +138,7 @@ def compare(
         preprocess: what is done to stored values before they are fed.
         samples: how many are taken, None for all.
         metrics: names; None for all that data and teacher allow, but ``top5``.
+        also: names of others beside these.
         teacher: model to compare with.
         output: name of the output with the scores of the classes.
         seed: of the choice of samples.
@@ -152,16 +154,16 @@ def compare(
     sources = list(models)
     if not sources:
         raise UsageError("There is no model to evaluate.")
-    find_metrics(metrics or ())
+    find_metrics((*(metrics or ()), *also))
     step("loading")
     first = open_source(sources[0])
     step("opening samples")
     opened = open_samples(data, first, preprocess=preprocess, count=samples, seed=seed)
     itself = teacher is None and len(sources) > 1
     beside = first if itself else None if teacher is None else open_source(teacher)
-    check_needs(find_metrics(metrics or ()), labelled=opened.labelled, teacher=beside is not None)
+    check_needs(find_metrics((*(metrics or ()), *also)), labelled=opened.labelled, teacher=beside is not None)
     taught = None if beside is None else predictor(beside, threads=threads)
-    evaluator = Evaluator(opened, metrics, teacher=taught, output=output)
+    evaluator = Evaluator(opened, metrics, also=also, teacher=taught, output=output)
     rows = []
     for position, source in enumerate(sources):
         model = open_source(source) if position else first

@@ -39,10 +39,6 @@ FAILURES = (TargetError, InputError, VerificationError)
 """What is told of a single way of pruning; the others go on."""
 
 
-LEFT = 60.0
-"""Seconds after which an unfinished file has no writer."""
-
-
 @dataclass(frozen=True)
 class SweepSettings:
     """What is tried, and where that is kept.
@@ -322,12 +318,4 @@ def _shelf(folder: Path, key: dict[str, Any]) -> Shelf:
             f"{quoted(folder)} holds a sweep with other settings: {', '.join(other)}.",
             hint="Name another folder with -o, or remove that one.",
         )
-    for leftover in (folder / MODELS).glob(".*.tmp"):
-        _sweep_up(leftover)
     return shelf
-
-
-def _sweep_up(leftover: Path) -> None:
-    """Remove what a process left that was killed while it wrote, unless somebody writes it just now."""
-    if time.time() - leftover.stat().st_mtime > LEFT:
-        leftover.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ from there.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +30,7 @@ from onnxprune.coupling.groups import Floats, Indices
 from onnxprune.errors import VerificationError
 from onnxprune.evaluation import Evaluator, predictor
 from onnxprune.model import Model, load_model, save_model
+from onnxprune.model.files import replacing
 from onnxprune.plan.selectors import select
 from onnxprune.reconstruction.evidence import gather
 from onnxprune.report import measure
@@ -312,13 +312,8 @@ def _write_evidence(path: Path, found: Evidence, groups: Iterable[str]) -> None:
                 arrays[own[group][-1]] = np.asarray(values)
     layers = {group: [list(names) for names in own] for group, own in found.layers.items()}
     about = {"index": index, "layers": layers, "samples": found.samples, "description": found.description}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **{"about": np.array(json.dumps(about)), **arrays})  # type: ignore[arg-type]
-        temporary.replace(path)
-    finally:  # after an interrupt as well
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as (file,):
+        np.savez(file, **{"about": np.array(json.dumps(about)), **arrays})  # type: ignore[arg-type]
 
 
 def _read_evidence(path: Path, wanted: Iterable[Statistic]) -> Evidence:

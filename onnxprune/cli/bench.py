@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from onnxprune.cli.errors import DONE
+from onnxprune.cli.errors import told_missed
 from onnxprune.cli.options import ViewOptions, flag, option
 from onnxprune.cli.stdout import deliver, working
 from onnxprune.errors import UsageError
 
 HOW = "How to measure"
+BOUND = "Bounds: what the models have to hold"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,25 @@ class BenchOptions:
     profile: Annotated[
         bool, flag(HOW, "--profile", help="Show where the time goes: by operator, and the slowest nodes.")
     ] = False
+    at_most: Annotated[
+        str | None,
+        option(
+            BOUND,
+            "--at-most",
+            metavar="0.8x|3ms",
+            help="Exit with 1 where a model takes longer than this share of the first, or than this time, at "
+            "any setting; noise aside.",
+        ),
+    ] = None
+    max_size: Annotated[
+        str | None,
+        option(
+            BOUND,
+            "--max-size",
+            metavar="0.5x|10MB",
+            help="Exit with 1 where a file is larger than this share of the first, or than this.",
+        ),
+    ] = None
     seed: Annotated[
         int,
         option(HOW, "--seed", metavar="N", help="Of the inputs and the order of runs (default 0)."),
@@ -82,12 +102,15 @@ def bench(
     Several models run in turns, so that a change in the machine's pace meets all of them, and each is
     compared with the first. A difference that the measurement cannot tell from chance is called noise.
 
-    Exit codes: 0 done, 2 error.
+    Exit codes: 0 done, 1 a bound was missed, 2 error.
     """
     from onnxprune.api.benchmarking import measure_models
+    from onnxprune.api.bounds import check_relative, missed_costs, parse_at_most, parse_max_size
     from onnxprune.runtime.feeds import parse_shapes
     from onnxprune.runtime.results import BenchSettings
 
+    latency, size = parse_at_most(how.at_most), parse_max_size(how.max_size)
+    check_relative(len(models), latency, size)
     settings = BenchSettings(
         threads=numbers("--threads", how.threads),
         batch=() if how.batch is None else numbers("--batch", how.batch),
@@ -99,6 +122,8 @@ def bench(
     )
     with working(show=not (view.json or view.quiet), timed=view.verbose > 0) as step:
         found = measure_models(models, settings, progress=step, advance=step.advance).to_dict()
+    missed = list(missed_costs(found, latency, size))
+    found["missed"] = missed
     if view.json:
         from onnxprune.report import dumps
 
@@ -112,7 +137,7 @@ def bench(
         with console.capture() as text:
             show_benchmark(found, console, verbose=view.verbose)
         deliver(text.get())
-    return DONE
+    return told_missed(missed)
 
 
 def numbers(name: str, text: str) -> tuple[int, ...]:

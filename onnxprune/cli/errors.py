@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -67,6 +68,14 @@ def problem(error: BaseException) -> Problem:
         f"Please report it with the model; {DEBUG}=1 shows where it happened.",
         expected=False,
     )
+
+
+def told_missed(missed: Sequence[str]) -> int:
+    """The exit code of a verb with bounds; those that were missed go to standard error, a line each."""
+    from onnxprune.report.figures import printable
+
+    complain("".join(f"missed: {printable(text)}\n" for text in missed))
+    return MISSED if missed else DONE
 
 
 def tell(error: BaseException, *, as_json: bool, verbose: bool) -> int:

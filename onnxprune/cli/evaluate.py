@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from onnxprune.cli.errors import DONE
+from onnxprune.cli.errors import told_missed
 from onnxprune.cli.options import DATA, DataOptions, ViewOptions, option
 from onnxprune.cli.settings import import_from_here
 from onnxprune.cli.stdout import deliver, working
 from onnxprune.errors import UsageError
 
 MEASURE = "What to measure"
+BOUND = "Bounds: what the models have to hold"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,34 @@ class EvaluateOptions(MeasureOptions):
             help="Model to compare outputs with; by default the first where several are given.",
         ),
     ] = None
+    at_least: Annotated[
+        list[str] | None,
+        option(
+            BOUND,
+            "--at-least",
+            metavar="METRIC=VALUE",
+            help="Exit with 1 where a model has less: accuracy=0.91 or accuracy=91%. Repeatable.",
+        ),
+    ] = None
+    at_most: Annotated[
+        list[str] | None,
+        option(
+            BOUND,
+            "--at-most",
+            metavar="METRIC=VALUE",
+            help="Exit with 1 where a model has more, such as log_loss=0.3. Repeatable.",
+        ),
+    ] = None
+    max_drop: Annotated[
+        str | None,
+        option(
+            BOUND,
+            "--max-drop",
+            metavar="POINTS",
+            help="Exit with 1 where the accuracy (agreement without labels, or the first --metric) of a "
+            "model is more points below that of the first.",
+        ),
+    ] = None
     seed: Annotated[
         int, option(DATA, "--seed", metavar="N", help="Of the choice of samples (default 0).")
     ] = 0
@@ -76,18 +105,25 @@ def evaluate(
     Without labels, models are compared with a teacher: share of samples with the same choice, and the
     signal-to-noise ratio of the outputs. Of several models the first is the teacher.
 
-    Exit codes: 0 done, 2 error.
+    Exit codes: 0 done, 1 a bound was missed, 2 error.
     """
+    from onnxprune.api.bounds import check_drop, missed_metrics, parse_bounds
     from onnxprune.api.evaluation import compare
+    from onnxprune.plan.drop import parse_drop
 
     source = needed_data(data)
+    bounds = parse_bounds(own.at_least or (), own.at_most or ())
+    drop = None if own.max_drop is None else parse_drop(own.max_drop)
+    check_drop(drop, len(models), taught=own.teacher is not None)
+    names = list(dict.fromkeys((*(own.metric or ()), *(bound.metric for bound in bounds))))
     with working(show=not (view.json or view.quiet), timed=view.verbose > 0) as step:
         found = compare(
             models,
             source,
             preprocess=data.preprocess,
             samples=data.samples,
-            metrics=own.metric,
+            metrics=names if own.metric else None,
+            also=names,
             teacher=own.teacher,
             output=own.output_name,
             seed=own.seed,
@@ -95,6 +131,8 @@ def evaluate(
             progress=step,
             advance=step.advance,
         ).to_dict()
+    missed = list(missed_metrics(found, bounds, drop, (own.metric or [""])[0]))
+    found["missed"] = missed
     if view.json:
         from onnxprune.report import dumps
 
@@ -108,7 +146,7 @@ def evaluate(
         with console.capture() as text:
             show_comparison(found, console)
         deliver(text.get())
-    return DONE
+    return told_missed(missed)
 
 
 def needed_data(data: DataOptions) -> str:

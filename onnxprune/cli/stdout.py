@@ -117,7 +117,7 @@ class Steps:
         """Of many jobs another one begins; they get a bar of their own above their steps."""
         self.stop()
         if self._timed:
-            print(f"{done + 1} of {total}: {title}" if total else title, file=sys.stderr)
+            complain(f"{done + 1} of {total}: {title}\n" if total else f"{title}\n")
         if self._view is None:
             return
         if self._whole is None:

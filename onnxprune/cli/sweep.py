@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onnxprune.cli.errors import DONE, MISSED
 from onnxprune.cli.evaluate import needed_data
 from onnxprune.cli.options import DataOptions, ModelPath, ViewOptions
-from onnxprune.cli.stdout import deliver, working
+from onnxprune.cli.stdout import complain, deliver, working
 from onnxprune.cli.sweep_options import JudgeOptions, PlaceOptions, SearchOptions, SpaceOptions, SweepFiles
 from onnxprune.errors import UsageError
 
@@ -52,7 +51,7 @@ def sweep(
         try:
             found = sweep_model(model, common, own, progress=step)
         except KeyboardInterrupt:
-            sys.stderr.write("what is done is kept: the same command goes on from here\n")
+            complain("what is done is kept: the same command goes on from here\n")
             raise
         written = _write(found, folder, files)
     _show(found, written, view)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 _STEPS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -36,6 +38,11 @@ def factor(before: float, after: float) -> str:
     if after > before:
         return f"{_digits(after / before)}x larger"
     return f"{_digits(before / after)}x smaller"
+
+
+def significant(value: float) -> str:
+    """Three digits, zeros at the end included: figures in a column are equally exact."""
+    return f"{value:#.3g}".rstrip(".") if isfinite(value) and abs(value) < 1000 else f"{value:.3g}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 from onnxprune.evaluation.metrics import METRICS
 from onnxprune.report.document import Report
 from onnxprune.report.evaluation_terminal import spelled
-from onnxprune.report.figures import plural, printable, size
+from onnxprune.report.figures import plural, printable, significant, size
 from onnxprune.report.style import emit, grid, signs
 
 SHOWN = ("accuracy", "agreement", "sqnr")
@@ -96,6 +96,6 @@ def _table(
     ]
     for name, nbytes, own in zip(names, sizes, figures, strict=True):
         cells = [spelled(m, own[m.name]["value"]) if m.name in own else "" for m in metrics]
-        times = [f"{models[name]['p50_ms']:.3g}"] if timed else []
+        times = [significant(models[name]["p50_ms"])] if timed else []
         rows.append((name, size(nbytes), *cells, *times))
     return rows

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from onnxprune.errors import MissingExtraError, OutputError
+from onnxprune.model.files import write_whole
 from onnxprune.model.naming import quoted
 
 VERSION = 1
@@ -55,7 +55,6 @@ class Shelf:
             return path
         with self.alone(path.name):
             if not path.exists():
-                self._sweep(path)
                 make(path)
         return path
 
@@ -76,11 +75,6 @@ class Shelf:
         """Keep others out of the same for as long as it takes; a process that dies lets go."""
         with file_lock(self._locks / f"{name}.lock"):
             yield
-
-    def _sweep(self, path: Path) -> None:
-        """Remove what a process has left behind that was killed while it wrote."""
-        for leftover in self.folder.glob(f".{path.name}.*.tmp"):
-            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -112,15 +106,10 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OutputError: it cannot be written; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, text.encode())
     except OSError as exc:
         raise unusable(path.parent, exc) from exc
-    finally:  # after an interrupt as well
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def unusable(folder: Path, exc: OSError) -> OutputError:

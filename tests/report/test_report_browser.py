@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from reports import layer, report
+from sweeps import swept
 
 from onnxprune.report.groups import GroupAccount
 from onnxprune.report.html import Measure, Point, html, pareto, pareto_page
+from onnxprune.report.html.sweep import sweep_page
 from onnxprune.report.scores import Histogram
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -102,7 +104,8 @@ def plot() -> str:
 
 def opened(folder: Path, *flags: str) -> dict[str, Any]:
     """What the browser saw of the pages, by page and width."""
-    pages = {"long": long_names(), "plot": plot()}
+    sweep = sweep_page(swept(EVIL + "criterion" * 9, ways=20))
+    pages = {"long": long_names(), "plot": plot(), "sweep": sweep}
     frames = "".join(
         f'<iframe id="{name}-{width}" style="width:{width}px;height:800px;border:0" '
         f'srcdoc="{escaping.escape(text)}"></iframe>'
@@ -134,7 +137,7 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_pages_fit_every_screen(light: dict[str, Any]) -> None:
     assert {name: own["wide"] for name, own in light.items()} == {
-        f"{name}-{width}": width for name in ("long", "plot") for width in WIDTHS
+        f"{name}-{width}": width for name in ("long", "plot", "sweep") for width in WIDTHS
     }
 
 

@@ -132,7 +132,7 @@ def latency(section: Mapping[str, Any]) -> Measured:
 def _times(section: Mapping[str, Any]) -> tuple[Chart | None, tuple[tuple[str, str], ...]]:
     """The chart of one setting, None where no model has a time; and what else it says."""
     models, facts = rows_of(section, "models", STAGES)
-    found = (reading(STAGES.get(name, name), held) for name, held in models.items())
+    found = (reading(STAGES.get(name, name.replace("+", " + ")), held) for name, held in models.items())
     there = [own for own in found if own is not None]
     if len(there) == 2 and not there[1].verdict:
         there[1] = replace(there[1], verdict=str(section.get("verdict", "")))

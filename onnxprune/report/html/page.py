@@ -24,6 +24,7 @@ from onnxprune.report.html.outcome import outcome
 from onnxprune.report.html.provenance import provenance
 from onnxprune.report.html.repair import repair
 from onnxprune.report.html.training import training
+from onnxprune.report.quantization import comparison
 from onnxprune.report.training_text import asked_for
 
 FEW = 40
@@ -46,6 +47,7 @@ def html(report: Report) -> str:
         outcome=outcome(report),
         accuracy=accuracy(report.accuracy),
         latency=latency(report.latency),
+        quantized=comparison(report),
         repair=repair(report.repair, report.layers),
         training=training(report),
         layers=lines,
