@@ -44,6 +44,7 @@ CALIBRATION = 512
 """Training images that a criterion may look at; a seed chooses them."""
 SEEDS = 3
 ALL = 10_000
+SOME = 2_500
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class Network:
 
 
 MLP = Network("MLP", "fixtures/mlp_fashion.onnx", "fashion")
-VGG = Network("VGG", "fixtures/vgg_fashion.onnx", "fashion")
-RESNET20 = Network("ResNet-20", "models/resnet20_cifar10.onnx", "cifar10")
-RESNET56 = Network("ResNet-56", "models/resnet56_cifar10.onnx", "cifar10", images=2_500)
+VGG = Network("VGG", "fixtures/vgg_fashion.onnx", "fashion", images=SOME)
+RESNET20 = Network("ResNet-20", "models/resnet20_cifar10.onnx", "cifar10", images=SOME)
+RESNET56 = Network("ResNet-56", "models/resnet56_cifar10.onnx", "cifar10", images=SOME)
 
 
 @dataclass(frozen=True)

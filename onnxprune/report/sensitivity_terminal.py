@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 from rich.console import Console, JustifyMethod, RenderableType
 from rich.text import Text
@@ -95,7 +96,8 @@ def row_name(row: Row) -> str:
 def _headline(found: Sensitivity) -> Text:
     metric = METRICS[found.metric]
     entry = {"reference": False, "metrics": {found.metric: found.baseline.figures[found.metric].to_dict()}}
-    whole = f"whole model: {metric.title} {cell(metric, entry, '')} {metric.unit}".strip()
+    unit = metric.unit if isfinite(found.baseline[found.metric]) else ""
+    whole = f"whole model: {metric.title} {cell(metric, entry, '')} {unit}".strip()
     criterion = found.settings["criterion"]["name"]
     return Text.assemble((_model(found), "bold"), "\n", (f"{printable(criterion)} · {whole}", "dim"))
 
