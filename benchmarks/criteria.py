@@ -5,10 +5,10 @@
 The shared folder holds ``data/`` and ``models/``. Networks, cuts and seeds are in ``CASES``. What was
 measured is kept in the cache, a file each, so that a run that was interrupted goes on where it ended. For
 processes that share the work ``--part 2/4`` measures the second quarter, and ``--network`` one network; they
-write no page. An accuracy is measured once for each set of channels: criteria that agree share the work. The
-cache is kept by the version of the package; remove it after a change of a criterion. Writes
-``docs/benchmarks/criteria.md``; with ``--quick`` a few images of the small networks are measured, and
-nothing is written.
+write no page; ``--as-is`` writes it with what is there. An accuracy is measured once for each set of
+channels: criteria that agree share the work. The cache is kept by the version of the package; remove it
+after a change of a criterion. Writes ``docs/benchmarks/criteria.md``; with ``--quick`` a few images of the
+small networks are measured, and nothing is written.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from onnxprune.surgery import apply
 CALIBRATION = 512
 """Training images that a criterion may look at; a seed chooses them."""
 SEEDS = 3
+OPEN = "not measured yet"
 ALL = 10_000
 SOME = 2_500
 
@@ -74,31 +75,18 @@ class Case:
 
     Attributes:
         macs: share of the multiply-accumulates that stays at most.
-        streams: whether channels of residual streams may go, which layers of many blocks share.
     """
 
     network: Network
     macs: float
-    scope: str = "local"
-    streams: bool = False
 
     @property
     def title(self) -> str:
         """The head of the column."""
-        parts = [f"{self.network.name} −{1 - self.macs:.0%}"]
-        if self.scope != "local":
-            parts.append(self.scope)
-        if self.streams:
-            parts.append("streams too")
-        return ", ".join(parts)
+        return f"{self.network.name} −{1 - self.macs:.0%}"
 
 
-CASES = (
-    *(Case(network, macs) for network in (MLP, VGG, RESNET20) for macs in (0.75, 0.5)),
-    *(Case(RESNET56, macs) for macs in (0.75, 0.5)),
-    Case(RESNET20, 0.75, streams=True),
-    Case(RESNET20, 0.75, scope="global"),
-)
+CASES = tuple(Case(network, macs) for network in (MLP, VGG, RESNET20, RESNET56) for macs in (0.75, 0.5))
 QUICK = (Case(MLP, 0.5), Case(VGG, 0.75))
 
 
@@ -111,7 +99,7 @@ class Cell:
 
     def __str__(self) -> str:
         if not self.accuracies:
-            return "–"
+            return "…" if self.refusal == OPEN else "–"
         middle = f"{median(self.accuracies):.1f}"
         low, high = min(self.accuracies), max(self.accuracies)
         return middle if low == high else f"{middle} ({low:.1f}–{high:.1f})"
@@ -183,19 +171,15 @@ def shared_groups(structure: Structure) -> Iterator[str]:
             yield group.name
 
 
-def measure(bench: Bench, case: Case, name: str) -> Cell:
-    """Prune with every seed, and measure what is left."""
-    own = [
-        bench.model(case.network).sha256,
-        case.title,
-        case.macs,
-        name,
-        bench.looked_at,
-        min(bench.most, case.network.images),
-    ]
+def measure(bench: Bench, case: Case, name: str, *, kept_only: bool = False) -> Cell:
+    """Prune with every seed, and measure what is left; or say that it was not, where nothing new shall be."""
+    used = [bench.looked_at, min(bench.most, case.network.images)]
+    own = [bench.model(case.network).sha256, case.title, case.macs, name, *used]
+    seeds = bench.seeds_of(name)
+    if kept_only and not all(bench.found.holds([*own, seed]) for seed in seeds):
+        return Cell(refusal=OPEN)
     found = [
-        bench.found.get([*own, seed], lambda seed=seed: pruned(bench, case, name, seed))
-        for seed in bench.seeds_of(name)
+        bench.found.get([*own, seed], lambda seed=seed: pruned(bench, case, name, seed)) for seed in seeds
     ]
     refusals = [what for what in found if isinstance(what, str)]
     return Cell(refusal=refusals[0]) if refusals else Cell(tuple(found))
@@ -205,9 +189,13 @@ def pruned(bench: Bench, case: Case, name: str, seed: int) -> float | str:
     """Accuracy in percent after pruning, or why the criterion refuses."""
     network = case.network
     coupling = bench.coupling(network)
-    exclude = () if case.streams else bench.streams(network)
     own = Settings(
-        macs=f"{case.macs}x", criterion=name, scope=case.scope, align="off", exclude=exclude, seed=seed
+        macs=f"{case.macs}x",
+        criterion=name,
+        scope="local",
+        align="off",
+        exclude=bench.streams(network),
+        seed=seed,
     )
     evidence = bench.evidence(network, seed) if criterion(name).needs else Evidence()
     try:
@@ -241,7 +229,7 @@ def work(bench: Bench, cases: Sequence[Case], *, minutes: float, part: tuple[int
     return True
 
 
-def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
+def tables(bench: Bench, cases: Sequence[Case], *, kept_only: bool = False) -> Iterator[str]:
     """A table for each data set, then what was refused."""
     names = sorted(known(), key=lambda name: (name == "random", name))
     refused: dict[str, list[str]] = {}
@@ -249,9 +237,9 @@ def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
         own = [case for case in cases if case.network.data == data]
         rows = [["(not pruned)", *(whole(bench, case) for case in own)]]
         for name in names:
-            cells = [measure(bench, case, name) for case in own]
+            cells = [measure(bench, case, name, kept_only=kept_only) for case in own]
             for case, cell in zip(own, cells, strict=True):
-                if cell.refusal:
+                if cell.refusal not in ("", OPEN):
                     refused.setdefault(f"`{name}`: {cell.refusal}", []).append(case.title)
             rows.append([f"`{name}`", *map(str, cells)])
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
@@ -261,21 +249,22 @@ def tables(bench: Bench, cases: Sequence[Case]) -> Iterator[str]:
         yield "\n".join(f"- {why} ({'; '.join(titles)})" for why, titles in refused.items())
 
 
-def account(bench: Bench, cases: Sequence[Case]) -> list[str]:
+def account(bench: Bench, cases: Sequence[Case], *, kept_only: bool) -> list[str]:
     """The page: what was done, and the tables."""
-    fewer = {case.network.name: case.network.images for case in cases if case.network.images < ALL}
-    smaller = "".join(f" ({name}: on {images:,} of them)" for name, images in fewer.items())
+    tested = {case.network.images: "" for case in cases}
+    for number in tested:
+        names = dict.fromkeys(case.network.name for case in cases if case.network.images == number)
+        tested[number] = f"{'all' if number == ALL else 'the same'} {number:,} of {', '.join(names)}"
     return [
-        f"Accuracy in percent on all {ALL:,} test images{smaller} after pruning with `--align off` and "
-        "`--repair none`, "
-        "and nothing else: no training, no correction of what is left. Every column removes the same share "
-        "of the multiply-accumulates, the same ratio in every layer unless it says global. It shows how well "
-        "a criterion tells what can be spared, not what pruning costs in the end.",
+        f"Accuracy in percent on test images ({'; '.join(tested.values())}) after pruning with `--align off` "
+        "and `--repair none`, and nothing else: no training, no correction of what is left. Every column "
+        "removes the same share of the multiply-accumulates, the same ratio in every layer. It shows how "
+        "well a criterion tells what can be spared, not what pruning costs in the end.",
         f"Criteria that look at data are given {CALIBRATION} training images. For them and for `random` the "
         f"figure is the median of {bench.seeds} seeds, which choose the images, with the lowest and the "
-        "highest in brackets. The others have one answer. Channels of residual streams, which "
-        "all blocks of a stage share, stay, unless the column says otherwise.",
-        *tables(bench, cases),
+        "highest in brackets. The others have one answer. Channels of residual streams, which all blocks of "
+        "a stage share, stay. On 2,500 images differences of a point are within noise; `…` was not measured.",
+        *tables(bench, cases, kept_only=kept_only),
     ]
 
 
@@ -291,18 +280,22 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after these; run again to go on")
     parser.add_argument("--part", type=_part, default=(1, 1), metavar="I/N", help="measure a part, no page")
     parser.add_argument("--network", default="", metavar="NAME", help="measure one network, no page")
+    parser.add_argument("--as-is", action="store_true", help="write the page with what is measured so far")
     parser.add_argument("--quick", action="store_true", help="a few images of the small networks, no page")
     arguments = parser.parse_args()
     bench = Bench(arguments.shared, arguments.cache, quick=arguments.quick)
     if arguments.quick:
         print("\n\n".join(tables(bench, QUICK)))
         return
+    if arguments.as_is:
+        write_page("criteria", "Criteria side by side", *account(bench, CASES, kept_only=True))
+        return
     cases = [case for case in CASES if arguments.network in ("", case.network.name)]
     if not work(bench, cases, minutes=arguments.minutes, part=arguments.part):
         raise SystemExit("not all is measured yet: run again to go on")
     if arguments.part != (1, 1) or arguments.network:
         return
-    write_page("criteria", "Criteria side by side", *account(bench, CASES))
+    write_page("criteria", "Criteria side by side", *account(bench, CASES, kept_only=False))
 
 
 if __name__ == "__main__":

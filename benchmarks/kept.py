@@ -22,6 +22,10 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def holds(self, what: Sequence[Any]) -> bool:
+        """Whether the value of this is kept."""
+        return self._path(what).is_file()
+
     def get(self, what: Sequence[Any], measured: Callable[[], Any]) -> Any:
         """The value that is kept of this, else the one that is measured now.
 
@@ -29,8 +33,7 @@ class Kept:
             what: tells the value from all others; of what JSON can hold.
             measured: returns the value, of what JSON can hold.
         """
-        key = sha256(json.dumps([__version__, *what], sort_keys=True).encode()).hexdigest()
-        path = self._folder / f"{key[:32]}.json"
+        path = self._path(what)
         if not path.is_file():
             value = measured()
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,3 +41,7 @@ class Kept:
             unfinished.write_text(json.dumps(value))
             unfinished.replace(path)
         return json.loads(path.read_text())
+
+    def _path(self, what: Sequence[Any]) -> Path:
+        key = sha256(json.dumps([__version__, *what], sort_keys=True).encode()).hexdigest()
+        return self._folder / f"{key[:32]}.json"
