@@ -143,7 +143,7 @@ def page(found: list[Outcome], first: int) -> None:
         "## Time and memory\n\nProcessor time of an input: median "
         f"{_median([one.seconds for one in found]):.2f} s, all together "
         f"{sum(one.seconds for one in found) / 60:.0f} min. "
-        "Peak memory includes what a process shares with the one that it is forked from: Python, its imports, "
+        "Peak memory includes what a process shares with the one it is forked from: Python, its imports, "
         "and the node models of onnx.\n\n"
         + table(
             ["slowest", "seconds", "kind", "verdict"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -74,7 +75,9 @@ class Checkpoint:
         if self._path is None or restart or not self._path.is_file():
             return None
         try:
-            state: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of pickles that torch has not written, and that it refuses
+                state: dict[str, Any] = torch.load(self._path, map_location="cpu", weights_only=True)
             same = state["format"] == FORMAT and state["key"] == self._key
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as exc:
             raise self._refused("cannot be read") from exc
