@@ -8,6 +8,10 @@ command line, ``train`` fine-tunes them with the network before pruning as the t
 files with ONNX Runtime on the whole test set and writes ``docs/benchmarks/finetuning.md`` and its plot.
 Without a stage all three run. The middle one may run on another machine: it needs the files in ``--work``,
 the sources and the training images.
+
+For a network NAME the folder ``--work`` holds ``NAME.pruned.onnx`` and ``NAME.cut.json``, ``NAME.tuned.onnx``
+and ``NAME.train.json``, and ``NAME.accuracy.json``. The first two pairs may as well be output and ``--report``
+of the command line, made elsewhere.
 """
 
 from __future__ import annotations
@@ -59,15 +63,15 @@ JOBS = (
         "ResNet-56, CIFAR-10",
         "models/resnet56_cifar10.onnx",
         0.476,
-        30,
-        {"augment": "cifar", "lr": 0.03},
+        40,
+        {"augment": "cifar", "batch": 256, "lr": 0.05},
     ),
     Job(
         "resnet20",
         "ResNet-20, CIFAR-10",
         "models/resnet20_cifar10.onnx",
-        0.5,
-        30,
+        0.476,
+        40,
         {"augment": "cifar", "lr": 0.03},
     ),
     Job(
@@ -116,8 +120,7 @@ def prune(bench: Bench, job: Job) -> None:
     command += ["--macs", f"{job.macs:g}x", "--align", "off", "--data", data.split(",")[0], "--json"]
     done = measure([*command, "--preprocess", steps, "--samples", str(SAMPLES)], allowed=(0, 1))
     report = json.loads(done.output)
-    found = {key: report["totals"][key] for key in ("macs", "params")}
-    bench.file(job, "prune.json").write_text(json.dumps({**found, "seconds": done.seconds}))
+    bench.file(job, "cut.json").write_text(json.dumps({"totals": report["totals"]}))
     print(f"{job.title}: pruned in {done.seconds:.0f} s", flush=True)
 
 
@@ -150,7 +153,7 @@ def train(bench: Bench, job: Job) -> None:
     if found.interrupted:
         raise SystemExit(130)
     save_model(found.model, bench.file(job, "tuned.onnx"))
-    bench.file(job, "train.json").write_text(json.dumps(found.to_dict()))
+    bench.file(job, "train.json").write_text(json.dumps({"training": found.to_dict()}))
 
 
 class Told:
@@ -210,8 +213,8 @@ def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
     yield _INTRODUCTION.format(samples=SAMPLES)
     rows, courses = [], []
     for job in jobs:
-        cut = json.loads(bench.file(job, "prune.json").read_text())
-        training = json.loads(bench.file(job, "train.json").read_text())
+        cut = json.loads(bench.file(job, "cut.json").read_text())["totals"]
+        training = json.loads(bench.file(job, "train.json").read_text())["training"]
         found, account = accuracies(bench, job), training["account"]
         own = account["settings"]
         rows.append(
@@ -221,19 +224,20 @@ def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
                 f"{cut['params'][0] / cut['params'][1]:.2f}",
                 *(f"{found[name]:.2f}" for name in ("source", "repaired", "trained")),
                 f"{own['epochs']:g}",
+                f"{own['batch']}, {account['peak_lr']:g}",
                 f"{account['seconds'] / 60:.1f}",
                 f"{account['device']}, {account['precision']}",
             ]
         )
         courses.append([job.title, *_course(training["history"])])
     heads = ["network", "MACs, times fewer", "parameters", "source", "repaired", "trained", "epochs"]
-    yield table([*heads, "minutes", "device"], rows)
+    yield table([*heads, "batch, lr", "minutes", "device"], rows)
     yield _COURSE
     yield table(["network", *_MARKS], courses)
     yield f"![Accuracy against epochs](../images/{PLOT.name})"
 
 
-_MARKS = ("start", "1", "2", "5", "10", "20", "30")
+_MARKS = ("start", "1", "2", "5", "10", "20", "30", "40")
 
 
 def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -258,7 +262,7 @@ def _plot(bench: Bench, jobs: Sequence[Job]) -> None:
 
     figure, axes = plt.subplots(1, max(1, len(jobs)), figsize=(4 * max(1, len(jobs)), 3.2), squeeze=False)
     for axis, job in zip(axes[0], jobs, strict=False):
-        history = json.loads(bench.file(job, "train.json").read_text())["history"]
+        history = json.loads(bench.file(job, "train.json").read_text())["training"]["history"]
         found = accuracies(bench, job)
         axis.plot([e["number"] for e in history], [100 * e["metric"] for e in history], label="held back")
         last = history[-1]["number"]

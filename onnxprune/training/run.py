@@ -30,8 +30,8 @@ from onnxprune.training.settings import TrainSettings
 from onnxprune.training.student import Runner, Student, make_student
 from onnxprune.training.validation import Validator
 
-_NOT_IN_KEY = ("save_every", "threads")
-"""Settings that change nothing about the result."""
+_NOT_IN_KEY = ("save_every", "threads", "device")
+"""Settings that change nothing about the result but its rounding: a run may go on elsewhere."""
 
 
 @dataclass(frozen=True)
