@@ -10,8 +10,8 @@ Without a stage all three run. The middle one may run on another machine: it nee
 the sources and the training images.
 
 For a network NAME the folder ``--work`` holds ``NAME.pruned.onnx`` and ``NAME.cut.json``, ``NAME.tuned.onnx``
-and ``NAME.train.json``, and ``NAME.accuracy.json``. The first two pairs may as well be output and ``--report``
-of the command line, made elsewhere.
+and ``NAME.train.json``, and ``NAME.accuracy.json``. The first two pairs may as well be output and
+``--report`` of the command line, made elsewhere.
 """
 
 from __future__ import annotations
