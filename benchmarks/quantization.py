@@ -1,6 +1,6 @@
 """Pruned and quantised networks in one table: accuracy on the whole test set, size, latency.
 
-    python benchmarks/quantization.py [--shared FOLDER] [--cache FOLDER] [--quick] [--latency]
+    python benchmarks/quantization.py [--shared FOLDER] [--cache FOLDER] [--quick] [--latency] [--only NAME]
 
 Models and figures are kept in the folder of the cache, so that a run that was stopped goes on. Latency
 wants a machine with nothing else to do, so it is measured by a run of its own, with ``--latency``, once the
@@ -169,9 +169,10 @@ def main() -> None:
     parser.add_argument(
         "--latency", action="store_true", help="measure latency, and nothing else that is known"
     )
+    parser.add_argument("--only", default="", metavar="NAME", help="networks whose title contains this")
     arguments = parser.parse_args()
     bench = Bench(arguments.shared, arguments.cache, 1000 if arguments.quick else None)
-    present = [own for own in NETWORKS if own.file(arguments.shared).is_file()]
+    present = [n for n in NETWORKS if n.file(arguments.shared).is_file() and arguments.only in n.title]
     networks = [QUICK] if arguments.quick else present
     if arguments.latency or arguments.quick:
         for network in networks:
