@@ -55,6 +55,7 @@ PRUNE = Entry(
         ("model.onnx --ratio 0.4", "40 % fewer filters in every layer"),
         ("model.onnx --macs 0.5x -o small.onnx --report small.json", "half the arithmetic, with a report"),
         ("model.onnx --ratio 0.4 --scope global --exclude 'head*'", "rank over all layers, spare the head"),
+        ("model.onnx --macs 0.5x --data train.npz --finetune 10", "prune, repair and train"),
         ("model.keras --ratio 0.4", "Keras, SavedModel, TFLite and .pt2 files are converted first"),
         ("model.onnx --size 10MB --dry-run", "what it takes to fit into 10 MB"),
     ),

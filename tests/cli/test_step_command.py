@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from command import as_json, onnxprune
+from command import as_json, environment, onnxprune
 from small_networks import network
 
 from onnxprune import load_model
@@ -60,6 +63,35 @@ def test_a_run_folder_is_kept(folder: Path) -> None:
     assert [row["step"] for row in report["steps"]] == [1, 2]
     (own,) = (folder / "run").iterdir()
     assert {path.name for path in own.iterdir()} == {"step1.json", "step1.onnx"}
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path) -> None:
+    options = (
+        "--data",
+        "train.npz:x,y",
+        "--samples",
+        "40",
+        "--holdout",
+        "40",
+        "--repair",
+        "bias",
+        "--steps",
+        "2",
+    )
+    train = ("--finetune", "40", "--batch", "32", "--lr", "0.0001", "--save-every", "0")
+    given = [str(own) for own in ("source.onnx", *PLAIN, *options, *train)]
+    command = [sys.executable, "-m", "onnxprune", *given, "-o", "killed.onnx"]
+    with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not list(folder.glob("killed.run/*/training2/checkpoint.pt")):
+            time.sleep(0.01)
+        process.kill()
+    assert not (folder / "killed.onnx").exists()
+    again = onnxprune(*given, "-o", "killed.onnx", "-v", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    assert "step 1 of 2" not in again.stderr
+    assert onnxprune(*given, "-o", "whole.onnx", cwd=folder).returncode == 0
+    assert (folder / "killed.onnx").read_bytes() == (folder / "whole.onnx").read_bytes()
 
 
 WRONG = [
