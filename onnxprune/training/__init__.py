@@ -29,9 +29,12 @@ def train(
 ) -> Trained:
     """Train a model: on labels, on what a teacher says, or on both.
 
-    The result is never worse than the start on the validation data: where no epoch is better, the model is
-    returned as it was. Interrupted by Ctrl-C or SIGTERM it returns the best so far and says so; called again
-    with the same arguments and folder it goes on where it stopped, to the same result.
+    The best epoch on the validation data is kept. The model is returned as it was where that epoch is no
+    better than the start: on the validation data where they are given; where they are a share of the
+    training data, which the source may have been trained on, on samples that are trained on too.
+
+    Interrupted by Ctrl-C or SIGTERM it returns the best so far and says so; called again with the same
+    arguments and folder it goes on where it stopped, to the same result.
 
     Under ``torchrun`` all processes call it with the same arguments; each takes its share of every batch, and
     all return the same.

@@ -25,12 +25,15 @@ class Division:
     Attributes:
         training: to train on.
         validation: to choose the best epoch by.
+        seen: as many of those that are trained on, where the validation samples are a share of the same data;
+            None where they were given apart.
         black: what zeros become as inputs, by input; empty where the samples do not tell.
     """
 
     training: Samples
     validation: Samples
     black: dict[str, np.ndarray]
+    seen: Samples | None = None
 
 
 def divide(samples: Samples, validation: Samples | None, settings: TrainSettings) -> Division:
@@ -55,7 +58,8 @@ def divide(samples: Samples, validation: Samples | None, settings: TrainSettings
     labels = labels_of(samples)
     back = rng.permutation(count)[:held] if labels is None else _stratified(labels, held, rng)
     kept = np.setdiff1d(np.arange(count), back)
-    return Division(taken(samples, kept), taken(samples, np.sort(back)), black)
+    seen = kept[:: max(1, len(kept) // held)]
+    return Division(taken(samples, kept), taken(samples, np.sort(back)), black, taken(samples, seen))
 
 
 def labels_of(samples: Samples) -> Indices | None:

@@ -26,7 +26,7 @@ from onnxprune.training.result import Epoch, Watch
 from onnxprune.training.settings import TrainSettings
 from onnxprune.training.stopping import Stop
 from onnxprune.training.student import Runner, Student, train_mode
-from onnxprune.training.validation import Validator
+from onnxprune.training.validation import Validator, spelled_metric
 
 _AGREE_EVERY = 20
 """Steps between which several processes tell each other whether one was asked to stop."""
@@ -194,7 +194,7 @@ class Loop:
         """An epoch has ended: validate, keep the weights if they are the best so far, and write it down.
 
         What a penalty is to bring about is there at the end, and may cost accuracy: then the last ones are
-        kept.
+        kept. The start is no epoch; whether it was better is judged at the end.
         """
         module = self._module if self._average is None else self._average.module
         metric, validation_loss = self._parts.validator(module)
@@ -202,8 +202,9 @@ class Loop:
         seconds = self._seconds + time.perf_counter() - begin
         lr = self._schedule.get_last_lr()[0]
         self.history.append(Epoch(number, self._step, lr, loss, metric, validation_loss, seconds))
-        better = (metric, -validation_loss) > (best.metric, -best.validation_loss)
-        if better or (self._parts.penalty is not None and isfinite(loss)):
+        better = not self.best or (metric, -validation_loss) > (best.metric, -best.validation_loss)
+        ended_well = isfinite(loss) and isfinite(validation_loss)
+        if ended_well and (better or self._parts.penalty is not None):
             self.best = number
             self.best_state = {k: v.detach().to("cpu", copy=True) for k, v in module.state_dict().items()}
         self.diverged = not isfinite(loss)
@@ -275,11 +276,6 @@ class Loop:
         self._seconds = float(state["seconds"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.best, self.best_state = int(state["best"]), state["best_state"]
-
-
-def spelled_metric(name: str, value: float) -> str:
-    """A value of a metric with its unit."""
-    return f"{value:.1f} dB" if name == "sqnr" else f"{100 * value:.2f} %"
 
 
 def spelled(epoch: Epoch, metric: str) -> str:

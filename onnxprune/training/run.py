@@ -29,6 +29,7 @@ from onnxprune.training.result import Trained, Watch
 from onnxprune.training.settings import TrainSettings
 from onnxprune.training.student import Runner, Student, make_student
 from onnxprune.training.validation import Validator
+from onnxprune.training.verdict import Verdict, judge
 
 _NOT_IN_KEY = ("save_every", "threads", "device")
 """Settings that change nothing about the result but its rounding: a run may go on elsewhere."""
@@ -68,6 +69,7 @@ def _trained(task: Task, runner: Runner, processes: Processes) -> Trained:
     feeder = Feeder(division.training, [own.name for own in inputs], runner.device)
     student, batch = _student(task, feeder, runner, processes)
     loop, parts = _loop(task, (division, inputs), feeder, student, (runner, processes), batch)
+    start = {k: v.detach().to("cpu", copy=True) for k, v in student.module.state_dict().items()}
     state = processes.told(parts.checkpoint.load(restart=task.restart) if processes.leads else None)
     if state is not None:
         loop.restore(state)
@@ -77,13 +79,18 @@ def _trained(task: Task, runner: Runner, processes: Processes) -> Trained:
     if processes.leads and not interrupted:
         parts.checkpoint.remove()
     account = _account(task, division, loop, (runner, processes), student)
-    notes = (*student.notes, *_notes(loop, interrupted=interrupted))
+    verdict = Verdict(loop.best)
+    if task.penalty is None and loop.steps:
+        seen = None if division.seen is None else read(division.seen, [own.name for own in inputs])
+        on_seen = None if seen is None else Validator(seen, student, runner, processes)
+        verdict = judge(loop.history, loop.best, (start, loop.best_state), student.module, on_seen)
+    notes = (*student.notes, *_notes(loop), *filter(None, (verdict.note,)))
     model = task.model
-    if loop.best:
+    if verdict.best:
         student.module.load_state_dict(loop.best_state)
         model = write_back(student.module.cpu().eval(), task.model)
     history, metric = tuple(loop.history), parts.validator.metric
-    return Trained(model, history, loop.best, metric, account, notes, interrupted)
+    return Trained(model, history, verdict.best, metric, account, notes, interrupted)
 
 
 def _student(task: Task, feeder: Feeder, runner: Runner, processes: Processes) -> tuple[Student, int]:
@@ -180,15 +187,13 @@ def _account(
     }
 
 
-def _notes(loop: Loop, *, interrupted: bool) -> Iterator[str]:
+def _notes(loop: Loop) -> Iterator[str]:
     """What the user should know."""
     if loop.diverged:
         yield (
             f"training diverged in epoch {len(loop.history) - 1} and ended there; a smaller --lr or "
             "--clip 1 helps"
         )
-    if not loop.best and loop.steps and not interrupted:
-        yield "no epoch was better than the start, which is returned as it was"
 
 
 def _device(settings: TrainSettings) -> torch.device:

@@ -98,6 +98,11 @@ _MEASURES: Mapping[str, Callable[[Form, Tensor, Tensor], Tensor]] = {
 """What a batch adds, (3,): hits or signal, loss or noise, samples."""
 
 
+def spelled_metric(name: str, value: float) -> str:
+    """A value of a metric with its unit."""
+    return f"{value:.1f} dB" if name == "sqnr" else f"{100 * value:.2f} %"
+
+
 def _sums(first: Tensor, second: Tensor, count: int) -> Tensor:
     found: Tensor = torch.stack([first.double(), second.double(), first.new_full((), count).double()])
     return found
