@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from harness import table
-from study import BATCHES, CIFAR10, Figures, Study, totals
+from study import BATCHES, CIFAR10, Figures, Study, shown, totals
 
 import onnxprune
 from onnxprune import load_model
@@ -104,7 +104,7 @@ def pruned(study: Study, point: Point) -> Figures:
     return study.case(point.name, settings, make)
 
 
-def tuned(study: Study, point: Point) -> Figures:
+def tuned(study: Study, point: Point) -> Figures | None:
     """Fine-tune what is left."""
     pruned(study, point)
 
@@ -114,7 +114,7 @@ def tuned(study: Study, point: Point) -> Figures:
         return study.measure(trained, CIFAR10)
 
     settings = {"options": dict(point.options), "epochs": EPOCHS, "quick": study.quick}
-    return study.case(f"{point.name}_tuned", settings, make)
+    return study.tuned_case(f"{point.name}_tuned", settings, make)
 
 
 def page(study: Study, points: Sequence[Point]) -> None:
@@ -133,7 +133,7 @@ def page(study: Study, points: Sequence[Point]) -> None:
                 f"{found['macs'] / 1e6:.1f} M",
                 f"−{1 - found['macs'] / macs:.1%} ({macs / found['macs']:.2f}x)",
                 f"{found['accuracy']:.2f}",
-                f"{after['accuracy']:.2f}",
+                shown(after),
                 point.published,
             ]
         )
@@ -151,7 +151,10 @@ def draw(study: Study, points: Sequence[Point], whole: int, axes: Any) -> None:
     for point in points:
         found, after = pruned(study, point), tuned(study, point)
         axes.plot(
-            [found["macs"] / whole] * 2, [found["accuracy"], after["accuracy"]], ".-", label=point.title
+            [found["macs"] / whole] * 2,
+            [found["accuracy"], (after or found)["accuracy"]],
+            ".-",
+            label=point.title,
         )
     axes.set_xlabel("share of the multiply-accumulates that is left")
     axes.set_ylabel("accuracy, % (as pruned, fine-tuned)")

@@ -103,7 +103,7 @@ def tuned(study: Study, network: Network, method: str) -> Figures | None:
         return study.measure(trained, network.data)
 
     settings = {"ratio": RATIO, "epochs": network.epochs, "augment": network.augment, "quick": study.quick}
-    return study.case(f"{network.name}_{slug(method)}_tuned", settings, make)
+    return study.tuned_case(f"{network.name}_{slug(method)}_tuned", settings, make)
 
 
 def attempt(task: Task, method: str, output: Path) -> Figures:

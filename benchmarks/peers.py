@@ -23,7 +23,7 @@ import numpy as np
 from harness import table
 from peer_cases import NETWORKS, PLAIN, RATIO, Network, attempt, latencies, pruned, seconds, slug, tuned
 from pruners import PRUNERS, Task
-from study import Figures, Study, totals
+from study import Figures, Study, shown, totals
 
 from onnxprune import load_model
 
@@ -65,12 +65,16 @@ def accuracy_rows(study: Study, networks: Sequence[Network], *, measure: bool) -
                     f"{found['macs'] / 1e6:.2f} M ({found['macs_left']:.1%})",
                     spelled_seconds(times.get(method, {})),
                     f"{found['accuracy']:.2f}",
-                    "" if after is None else f"{after['accuracy']:.2f}",
+                    shown(after),
                 ]
             )
     for network in networks:
         for column in (5, 6):
-            own = [row for row in rows if row[0] == network.title and row[1] != "(source)" and row[column]]
+            own = [
+                row
+                for row in rows
+                if row[0] == network.title and row[1] != "(source)" and row[column] not in _NONE
+            ]
             best = max((float(row[column]) for row in own), default=0.0)
             for row in own:
                 if float(row[column]) == best:
@@ -85,12 +89,11 @@ def ahead(study: Study, networks: Sequence[Network]) -> str:
         own, own_tuned = pruned(study, network, PLAIN[0]), tuned(study, network, PLAIN[0])
         for method in PLAIN[1:]:
             found, after = pruned(study, network, method), tuned(study, network, method)
-            if "error" in found or after is None or own_tuned is None:
+            if "error" in found or found["parameters_left"] == 1:
                 continue
-            gains = {
-                "points as pruned": found["accuracy"] - own["accuracy"],
-                "points fine-tuned": after["accuracy"] - own_tuned["accuracy"],
-            }
+            gains = {"points as pruned": found["accuracy"] - own["accuracy"]}
+            if after is not None and own_tuned is not None:
+                gains["points fine-tuned"] = after["accuracy"] - own_tuned["accuracy"]
             said = ", ".join(f"{gain:.2f} {what}" for what, gain in gains.items() if gain > 0)
             times = seconds(study, network, measure=False)
             if times is not None:
@@ -216,7 +219,14 @@ def draw(rows: Sequence[Sequence[str]], axes: Any) -> None:
     titles = list(dict.fromkeys(row[0] for row in rows))
     for place, method in enumerate(PRUNERS):
         heights = [
-            next((float(row[6].strip("*")) for row in rows if row[:2] == [title, method] and row[6]), np.nan)
+            next(
+                (
+                    float(row[6].strip("*"))
+                    for row in rows
+                    if row[:2] == [title, method] and row[6] not in _NONE
+                ),
+                np.nan,
+            )
             for title in titles
         ]
         axes.bar(np.arange(len(titles)) + 0.16 * (place - 2), heights, 0.15, label=method)
@@ -225,6 +235,8 @@ def draw(rows: Sequence[Sequence[str]], axes: Any) -> None:
     axes.set_ylabel("accuracy after fine-tuning, %")
     axes.legend(fontsize=7, ncols=3)
 
+
+_NONE = ("", "–")
 
 _VERSIONS = {"tp": "torch-pruning", "sim": "onnxsim"}
 

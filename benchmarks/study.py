@@ -60,6 +60,7 @@ class Study:
         name: of the script, the page and the folder in the cache.
         quick: whether networks are untrained and images few, and nothing is written into ``docs``.
         device: that networks are trained on.
+        untuned: whether fine-tuning is left out, so that only what is kept of it is shown.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class Study:
         parser.add_argument("--device", default="cpu", help="that networks are trained on: cpu or cuda")
         parser.add_argument("--threads", type=int, default=1, help="of torch and ONNX Runtime")
         parser.add_argument("--part", default="", help="I/N: measure the I-th of N shares, write no page")
+        parser.add_argument("--untuned", action="store_true", help="no fine-tuning that is not in the cache")
         parser.add_argument("--quick", action="store_true", help="untrained networks, few images, no page")
         given = parser.parse_args(words)
+        self.untuned = given.untuned
         self.name, self.quick, self.device = name, given.quick, given.device
         self.shared, self.kept, self.threads = given.shared, given.cache, given.threads
         self.part = tuple(map(int, given.part.split("/"))) if given.part else (1, 1)
@@ -97,14 +100,28 @@ class Study:
 
     # cases
 
+    def tuned_case(
+        self, name: str, settings: Mapping[str, Any], make: Callable[[], Figures]
+    ) -> Figures | None:
+        """The same for a case that takes a training; None where it is not kept and trainings are left out."""
+        kept = self.kept_case(name, settings)
+        return kept if kept is not None or self.untuned else self.case(name, settings, make)
+
+    def kept_case(self, name: str, settings: Mapping[str, Any]) -> Figures | None:
+        """Figures that are kept from before with the same settings."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            return None
+        kept = json.loads(path.read_text())
+        return dict(kept["figures"]) if kept["settings"] == json.loads(json.dumps(settings)) else None
+
     def case(self, name: str, settings: Mapping[str, Any], make: Callable[[], Figures]) -> Figures:
         """Figures of a case, measured unless they are kept from before with the same settings."""
+        kept = self.kept_case(name, settings)
+        if kept is not None:
+            return kept
         path = self.folder / f"{name}.json"
         wanted = json.loads(json.dumps(settings))
-        if path.is_file():
-            kept = json.loads(path.read_text())
-            if kept["settings"] == wanted:
-                return dict(kept["figures"])
         start = time.perf_counter()
         figures = make()
         text = json.dumps({"settings": wanted, "figures": figures}, indent=1)
@@ -177,6 +194,11 @@ class Study:
         path = (self.folder if self.quick else harness.PAGES) / f"{self.name}.png"
         plot(path, draw, wide=wide, high=high)
         return f"![{self.name}]({path.name})"
+
+
+def shown(figures: Figures | None, key: str = "accuracy", digits: int = 2) -> str:
+    """A figure for a table; a dash where it was not measured."""
+    return "–" if figures is None else f"{figures[key]:.{digits}f}"
 
 
 def plot(path: Path, draw: Callable[[Any], None], *, wide: float = 7, high: float = 4) -> None:

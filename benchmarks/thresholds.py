@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from harness import ROOT, table
-from study import BATCHES, CIFAR10, Figures, Study, totals
+from study import BATCHES, CIFAR10, Figures, Study, shown, totals
 
 import onnxprune
 from onnxprune import load_model
@@ -67,7 +67,7 @@ def cell(study: Study, entropy: float, correlation: float, repair: str) -> Figur
     return study.case(name, {"samples": SAMPLES, "quick": study.quick}, make)
 
 
-def tuned(study: Study, entropy: float, correlation: float) -> Figures:
+def tuned(study: Study, entropy: float, correlation: float) -> Figures | None:
     """Fine-tune a cell that was pruned without repair."""
     cell(study, entropy, correlation, "none")
     name = f"entropy_{entropy}_correlation_{correlation}_none"
@@ -78,7 +78,9 @@ def tuned(study: Study, entropy: float, correlation: float) -> Figures:
         )
         return study.measure(model, CIFAR10)
 
-    return study.case(f"{name}_tuned", {"epochs": EPOCHS, "samples": SAMPLES, "quick": study.quick}, make)
+    return study.tuned_case(
+        f"{name}_tuned", {"epochs": EPOCHS, "samples": SAMPLES, "quick": study.quick}, make
+    )
 
 
 def page(study: Study, grid: Sequence[tuple[float, float]]) -> None:
@@ -103,7 +105,7 @@ def page(study: Study, grid: Sequence[tuple[float, float]]) -> None:
     heads = ["entropy", "correlation", "filters left", "parameters", "pruned", "MACs less"]
     said = "\n".join(
         f"- entropy {entropy:g}, then correlation {correlation:g}, fine-tuned for {EPOCHS} epochs: "
-        f"{tuned(study, entropy, correlation)['accuracy']:.2f} %"
+        f"{shown(tuned(study, entropy, correlation))} %"
         for entropy, correlation in TUNED
     )
     study.page(
