@@ -131,6 +131,12 @@ def latency_rows(study: Study, networks: Sequence[Network], *, measure: bool) ->
     return rows
 
 
+def complete(study: Study, network: Network) -> bool:
+    """Whether everything but fine-tuning is kept of a network."""
+    names = ["source", *map(slug, PRUNERS)]
+    return all((study.folder / f"{network.name}_{name}.json").is_file() for name in names)
+
+
 def zoo_rows(study: Study, folder: Path | None) -> list[list[str]]:
     """A row a torchvision network: what each method leaves and how long it takes."""
     import zoo
@@ -184,6 +190,8 @@ def main(words: Sequence[str] | None = None) -> None:
     networks = [network for network in NETWORKS if network.file(study.shared).is_file()]
     if study.quick:
         networks = networks[:1]
+    if study.untuned:
+        networks = [network for network in networks if complete(study, network)]
     for network, method in study.share([(n, m) for n in networks for m in PRUNERS]):
         tuned(study, network, method)
     if study.partial:
@@ -196,6 +204,9 @@ def page(study: Study, networks: Sequence[Network], zoo: Path | None, *, latency
     heads = ["network", "method", "parameters left", "MACs left", "seconds", "accuracy, %", "fine-tuned, %"]
     rows = accuracy_rows(study, networks, measure=latency)
     parts = [_ABOUT.format(ratio=RATIO, **{n: version(p) for n, p in _VERSIONS.items()}), table(heads, rows)]
+    if study.untuned:
+        left_out = [network.title for network in NETWORKS if network not in networks]
+        parts.append(_UNTUNED + (f" Left out for now: {'; '.join(left_out)}." if left_out else ""))
     parts += ["Where another package is ahead of `onnxprune` without data:", ahead(study, networks)]
     times = latency_rows(study, networks, measure=latency)
     if times:
@@ -215,15 +226,16 @@ def page(study: Study, networks: Sequence[Network], zoo: Path | None, *, latency
 
 
 def draw(rows: Sequence[Sequence[str]], axes: Any) -> None:
-    """Accuracy after fine-tuning, a group of bars a network."""
+    """Accuracy after fine-tuning, or before where there is none, a group of bars a network."""
     titles = list(dict.fromkeys(row[0] for row in rows))
+    column = 5 if all(row[6] in _NONE for row in rows) else 6
     for place, method in enumerate(PRUNERS):
         heights = [
             next(
                 (
-                    float(row[6].strip("*"))
+                    float(row[column].strip("*"))
                     for row in rows
-                    if row[:2] == [title, method] and row[6] not in _NONE
+                    if row[:2] == [title, method] and row[column] not in _NONE
                 ),
                 np.nan,
             )
@@ -231,8 +243,7 @@ def draw(rows: Sequence[Sequence[str]], axes: Any) -> None:
         ]
         axes.bar(np.arange(len(titles)) + 0.16 * (place - 2), heights, 0.15, label=method)
     axes.set_xticks(range(len(titles)), [title.replace(", ", "\n") for title in titles], fontsize=7)
-    axes.set_ylim(80, 100)
-    axes.set_ylabel("accuracy after fine-tuning, %")
+    axes.set_ylabel("accuracy, %, as pruned" if column == 5 else "accuracy after fine-tuning, %")
     axes.legend(fontsize=7, ncols=3)
 
 
@@ -250,6 +261,10 @@ the plus; ours contain the proof against the masked source. Accuracies are on al
 images, as pruned and after fine-tuning by `onnxprune.training` with the same settings for all: 5 \
 epochs for Fashion-MNIST and 12 for CIFAR-10, where published figures have 100 and more; the epoch \
 is chosen on training images that are held back."""
+
+_UNTUNED = (
+    """A dash: not measured yet, as fine-tuning and some of the networks have to wait for a free machine."""
+)
 
 _LATENCY = """Median milliseconds of a run in ONNX Runtime, batch 1, one thread, all files of a row \
 in turns; the least is bold."""
