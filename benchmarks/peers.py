@@ -166,8 +166,8 @@ def zoo_cells(found: Figures) -> list[str]:
     if "error" in found:
         return ["fails", "", ""]
     if found["parameters_left"] == 1:
-        return ["untouched", "", f"{found['seconds']:.1f}"]
-    return [f"{found['parameters_left']:.1%}", f"{found['macs_left']:.1%}", f"{found['seconds']:.1f}"]
+        return ["untouched", "", spelled_seconds(found)]
+    return [f"{found['parameters_left']:.1%}", f"{found['macs_left']:.1%}", spelled_seconds(found)]
 
 
 def failures(study: Study) -> list[str]:
@@ -256,8 +256,8 @@ _ABOUT = """Torch-Pruning {tp} prunes the torch module, which is exported afterw
 and are asked for {ratio:.0%} fewer of them in every layer; `onnxprune, data` is what the command \
 line does by itself with 512 training images without labels (`--data`: criterion `obs`, repair \
 `lstsq`), `onnxprune, aligned` has counts that are multiples of 16. Parameters are those that torch \
-counts. Seconds are the least of three calls in a running process, of Torch-Pruning with the export behind \
-the plus; ours contain the proof against the masked source. Accuracies are on all 10,000 test \
+counts. Seconds are the least of three calls in a running process, of Torch-Pruning with the export \
+behind the plus; ours contain the proof against the masked source. Accuracies are on all 10,000 test \
 images, as pruned and after fine-tuning by `onnxprune.training` with the same settings for all: 5 \
 epochs for Fashion-MNIST and 12 for CIFAR-10, where published figures have 100 and more; the epoch \
 is chosen on training images that are held back."""
@@ -269,9 +269,14 @@ _UNTUNED = (
 _LATENCY = """Median milliseconds of a run in ONNX Runtime, batch 1, one thread, all files of a row \
 in turns; the least is bold."""
 
-_ZOO = """Untrained networks at the same ratio, parameters and multiply-accumulates left and \
-seconds. `untouched`: the file came back as large as it went in, without an error. Torch-Pruning is \
-given the module and the defaults of its pruner, no settings for single networks."""
+_ZOO = """Untrained networks (TorchScript exports with a dynamic batch) at the same ratio: \
+parameters and multiply-accumulates left, and seconds of one call on a core of its own, of \
+Torch-Pruning with the export behind the plus, ours with the proof against the masked source. \
+Torch-Pruning leaves as much as this package wherever it works, and its pruning alone is mostly \
+faster; onnxsim is faster still and leaves more, as it keeps what residual sums share. `fails`: an \
+error, a file that does not run or gives no finite numbers, or more than two minutes. That the \
+results of the others are right beyond that was not checked. Torch-Pruning is given the module and \
+the defaults of its pruner; with settings for a network it may do more."""
 
 
 if __name__ == "__main__":

@@ -142,8 +142,11 @@ class Study:
     def source(self, name: str) -> Path:
         """The trained network of a recipe, trained now if there is none; untrained in a quick run."""
         recipe = make_fixtures.RECIPES[name]
+        networks = self.kept / "networks"
+        if self.untuned and not make_fixtures.path_of(name, networks).is_file():
+            raise SystemExit(f"{name} is not trained yet, and --untuned leaves trainings out")
         if not self.quick:
-            return make_fixtures.make(name, self._pixels, self.kept / "networks", device=self.device)
+            return make_fixtures.make(name, self._pixels, networks, device=self.device)
         return untrained(recipe, self.folder / f"{name}.onnx")
 
     def samples(
