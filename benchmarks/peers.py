@@ -108,7 +108,7 @@ def ahead(study: Study, networks: Sequence[Network]) -> str:
 def spelled_seconds(found: Mapping[str, Any]) -> str:
     """Seconds of the pruning, and of the export where there is one."""
     if not found:
-        return ""
+        return "–"
     export = found.get("export_seconds")
     return f"{found['seconds']:.2f}" + ("" if export is None else f" + {export:.2f}")
 
