@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from onnxprune.cli.finetune_options import RunOptions, TrainOptions, train_settings
 from onnxprune.cli.settings import import_from_here
+from onnxprune.cli.signals import Ended
 from onnxprune.cli.stdout import complain
 from onnxprune.cli.step_options import StepOptions, TuneOptions
 from onnxprune.errors import UsageError
@@ -88,7 +89,7 @@ def resumable(settings: Settings) -> Iterator[None]:
     """Says how a run that is interrupted goes on."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Ended):
         folder = settings.run_folder
         if folder is not None and Path(folder).exists():
             complain(f"The same command goes on where it stopped; {folder} holds what it needs.\n")
