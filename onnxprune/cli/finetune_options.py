@@ -137,7 +137,12 @@ class TrainOptions(LossOptions):
     ] = None
     precision: Annotated[
         str | None,
-        option(TRAIN, "--precision", metavar="auto|fp32|bf16", help="auto (default): bf16 on CUDA."),
+        option(
+            TRAIN,
+            "--precision",
+            metavar="auto|fp32|bf16",
+            help="auto (default): bf16 where the device is made for it.",
+        ),
     ] = None
     device: Annotated[
         str | None,

@@ -24,6 +24,7 @@ from onnxprune.training.journal import Journal, summary_writer
 from onnxprune.training.loop import Loop, Parts
 from onnxprune.training.penalty import Penalty
 from onnxprune.training.pool import Feeder, read
+from onnxprune.training.precision import computes_in_half
 from onnxprune.training.processes import Processes, joined, share_statistics
 from onnxprune.training.result import Trained, Watch
 from onnxprune.training.settings import TrainSettings
@@ -54,7 +55,7 @@ class Task:
 def run_training(task: Task) -> Trained:
     """See ``onnxprune.training.train``."""
     device = _device(task.settings)
-    runner = Runner(device, _half(task.settings, device))
+    runner = Runner(device, computes_in_half(task.settings.precision, device))
     with _backends(task.settings.threads), torch.random.fork_rng(_cards(device)), joined(device) as processes:
         return _trained(task, runner, processes)
 
@@ -210,13 +211,6 @@ def _device(settings: TrainSettings) -> torch.device:
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     torch.cuda.set_device(device)
     return device
-
-
-def _half(settings: TrainSettings, device: torch.device) -> bool:
-    """Whether bfloat16 is used: where it is asked for, or pays."""
-    if settings.precision == "auto":
-        return device.type == "cuda" and bool(torch.cuda.is_bf16_supported())
-    return settings.precision == "bf16"
 
 
 def _device_name(device: torch.device) -> str:
