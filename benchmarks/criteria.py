@@ -263,7 +263,8 @@ def account(bench: Bench, cases: Sequence[Case], *, kept_only: bool) -> list[str
         f"Criteria that look at data are given {CALIBRATION} training images. For them and for `random` the "
         f"figure is the median of {bench.seeds} seeds, which choose the images, with the lowest and the "
         "highest in brackets. The others have one answer. Channels of residual streams, which all blocks of "
-        "a stage share, stay. On 2,500 images differences of a point are within noise; `…` was not measured.",
+        f"a stage share, stay. On {SOME:,} images differences of a point are within noise."
+        + (" `…` was not measured." if kept_only else ""),
         *tables(bench, cases, kept_only=kept_only),
     ]
 
