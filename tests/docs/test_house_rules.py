@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from inspect import getdoc
@@ -105,3 +106,9 @@ def test_public_names_are_sorted_and_importable() -> None:
     for name in names:
         assert getattr(onnxprune, name) is not None
     assert set(names) <= set(dir(onnxprune))
+
+
+def test_test_modules_have_names_of_their_own() -> None:
+    """Pytest imports them by their names alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
