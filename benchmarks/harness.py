@@ -28,11 +28,13 @@ class Measured:
 
     Attributes:
         seconds: from its start to its exit, the start of Python and all imports included.
+        processor_seconds: of all its threads, in the program and in the system.
         peak_bytes: largest resident set, pages of mapped files included.
         output: what it printed.
     """
 
     seconds: float
+    processor_seconds: float
     peak_bytes: int
     output: str
 
@@ -55,7 +57,8 @@ def measure(arguments: Sequence[str | Path], *, allowed: Sequence[int] = (0,)) -
         if process.returncode not in allowed:
             raise RuntimeError(f"{process.args} exits with {process.returncode}: {err.read()[-1500:]}")
         unit = 1 if sys.platform == "darwin" else 1024
-        return Measured(seconds, usage.ru_maxrss * unit, out.read())
+        spent = usage.ru_utime + usage.ru_stime
+        return Measured(seconds, spent, usage.ru_maxrss * unit, out.read())
 
 
 def prune(model: Path, output: Path, *options: str) -> tuple[Measured, dict[str, Any]]:

@@ -1,178 +1,305 @@
-"""Graphs of many nodes and files of many bytes: time and memory of the whole command.
+"""Time and memory of the whole command against the size of the graph; operator sets and element types.
 
-    python benchmarks/scale.py [--nodes 100,1000,10000] [--gigabytes 3] [--folder FOLDER]
+    python benchmarks/scale.py [--folder FOLDER] [--cache FOLDER] [--quick]
 
-Generates residual chains of convolutions with small weights, and one large model with external data, prunes
-them by the command line and deletes them again. FOLDER must have room for about 1.4 times the large model.
-Writes ``docs/benchmarks/scale.md``.
+Generates graphs of many nodes, layers and branches, and models with external data of up to 3 GB, prunes
+them by the command line and deletes them again. FOLDER must have room for about 1.4 times the largest. What
+was measured is kept in the cache, a file for each case, so that an interrupted run goes on; remove ``scale``
+there to measure again. ``--quick`` leaves out the largest sizes and writes nothing; otherwise writes
+``docs/benchmarks/scale.md`` and ``scale.png``.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnx
-from harness import measure, prune, table, write_page
-from onnx import TensorProto, helper, numpy_helper
+from datasets import CACHE
+from harness import PAGES, measure, prune, table, write_page
+from kept import Kept
+from onnx import ModelProto
+from scaling import element_types, growing, large, opsets
+from scaling.outcomes import RATIO, Outcome, outcome
 
-RATIO = "0.4"
-CHANNELS, PIXELS = 8, 8
-WIDTH = 4096
-CONVOLUTIONS, CONVOLVED = 4, 1024
-PAGE = 4096
-
-
-def residual_chain(nodes: int) -> onnx.ModelProto:
-    """Blocks of Conv, Relu, Conv, Add on one stream of channels, between two convolutions."""
-    rng = np.random.default_rng(0)
-    graph = onnx.GraphProto(name="chain")
-    shape = [1, CHANNELS, PIXELS, PIXELS]
-    graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, PIXELS, PIXELS]))
-    graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, shape))
-
-    def conv(source: str, target: str, channels: int, gain: float) -> None:
-        weight = rng.standard_normal((CHANNELS, channels, 3, 3), np.float32) * np.float32(gain)
-        graph.initializer.append(numpy_helper.from_array(weight, f"{target}.weight"))
-        node = helper.make_node("Conv", [source, f"{target}.weight"], [target], name=target, pads=[1] * 4)
-        graph.node.append(node)
-
-    conv("x", "stream0", 3, 0.3)
-    blocks = (nodes - 2) // 4
-    for k in range(blocks):
-        conv(f"stream{k}", f"a{k}", CHANNELS, 0.1)
-        graph.node.append(helper.make_node("Relu", [f"a{k}"], [f"r{k}"], name=f"r{k}"))
-        conv(f"r{k}", f"b{k}", CHANNELS, 0.1 / blocks**0.5)
-        graph.node.append(
-            helper.make_node("Add", [f"stream{k}", f"b{k}"], [f"stream{k + 1}"], name=f"add{k}")
-        )
-    conv(f"stream{blocks}", "y", CHANNELS, 0.1)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+Figures = dict[str, Any]
+SHORT, RUNS = 3.0, 3
+"""Commands below so many seconds are run so often, and the quickest counts."""
+COMMON = ("--ratio", str(RATIO), "--threads", "1")
+MEGA = 1_000_000
+NOISE = {"seconds": 0.2, "peak": 0.02}
 
 
-def large_layers(nbytes: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and shapes of the weights of a model of about so many bytes: convolutions, then dense layers."""
-    left = nbytes
-    for k in range(CONVOLUTIONS):
-        shape = (CONVOLVED, CONVOLVED if k else 3, 3, 3)
-        left -= 4 * int(np.prod(shape))
-        yield f"conv{k}", shape
-    rows = CONVOLVED
-    while left > 0:
-        yield f"dense{left}", (rows, WIDTH)
-        left -= 4 * rows * WIDTH
-        rows = WIDTH
-    yield "scores", (rows, 10)
+def _saved(make: Callable[[int], ModelProto], path: Path, size: int) -> None:
+    onnx.save(make(size), path)
 
 
-def large_model(path: Path, nbytes: int) -> None:
-    """Write the model and its external data, one weight in memory at a time."""
-    graph = onnx.GraphProto(name="large")
-    graph.input.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 16, 16]))
-    graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 10]))
-    data = path.with_name("weights.bin")
-    value = "x"
-    rng = np.random.default_rng(0)
-    with data.open("wb") as file:
-        for name, shape in large_layers(nbytes):
-            file.write(bytes(-file.tell() % PAGE))
-            fan_in = int(np.prod(shape[1:])) if len(shape) == 4 else shape[0]
-            weight = rng.standard_normal(shape, np.float32) * np.float32((2 / fan_in) ** 0.5)
-            graph.initializer.append(_external(f"{name}.weight", weight, data.name, file.tell()))
-            file.write(weight.data)
-            value = _layer(graph, name, len(shape), value)
-    graph.node[-1].output[0] = "y"
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    path.write_bytes(model.SerializeToString())
+@dataclass(frozen=True)
+class Series:
+    """Models that differ in size alone.
+
+    Attributes:
+        unit: of the sizes.
+        sizes: ascending.
+        write: writes the model of a size.
+        options: of the command, beside the ratio.
+    """
+
+    unit: str
+    sizes: tuple[int, ...]
+    write: Callable[[Path, int], object]
+    options: tuple[str, ...] = ()
 
 
-def _layer(graph: onnx.GraphProto, name: str, rank: int, value: str) -> str:
-    if rank == 4:
-        graph.node.append(
-            helper.make_node("Conv", [value, f"{name}.weight"], [name], name=name, pads=[1] * 4)
-        )
-    elif graph.node[-2].op_type == "Conv":
-        graph.node.append(helper.make_node("GlobalAveragePool", [value], ["pooled"], name="pooled"))
-        graph.node.append(helper.make_node("Flatten", ["pooled"], ["flat"], name="flat"))
-        graph.node.append(helper.make_node("Gemm", ["flat", f"{name}.weight"], [name], name=name))
-    else:
-        graph.node.append(helper.make_node("Gemm", [value, f"{name}.weight"], [name], name=name))
-    if name != "scores":
-        graph.node.append(helper.make_node("Relu", [name], [f"{name}.relu"], name=f"{name}.relu"))
-    return f"{name}.relu"
+BYTES = (10 * MEGA, 300 * MEGA, 3000 * MEGA)
+SERIES: Mapping[str, Series] = {
+    "residual blocks": Series("nodes", (100, 1_000, 10_000), partial(_saved, growing.residual_chain)),
+    "chain": Series("layers", (10, 100, 1_000), partial(_saved, growing.chain)),
+    "concatenation": Series("branches", (2, 20, 200), partial(_saved, growing.branches)),
+    "external data": Series("MB", BYTES, large.write),
+    "the same, `--no-verify`": Series("MB", BYTES, large.write, ("--no-verify",)),
+}
 
 
-def _external(name: str, weight: np.ndarray, location: str, offset: int) -> TensorProto:
-    tensor = TensorProto(name=name, dims=weight.shape, data_type=TensorProto.FLOAT)
-    tensor.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", location), ("offset", offset), ("length", weight.nbytes)):
-        tensor.external_data.add(key=key, value=str(value))
-    return tensor
+def run(name: str, size: int, folder: Path | None) -> Figures:
+    """Write a model, prune it, delete it.
+
+    It is written by a process of its own, since the peak of a child is never below that of its parent.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        path = Path(scratch) / "model.onnx"
+        measure([sys.executable, __file__, "--make", path, "--series", name, "--size", str(size)])
+        nbytes = sum(file.stat().st_size for file in path.parent.iterdir())
+        tries: list[Figures] = []
+        while not tries or (len(tries) < RUNS and tries[0]["seconds"] < SHORT):
+            output = Path(scratch) / "pruned.onnx"
+            measured, report = prune(path, output, *COMMON, *SERIES[name].options)
+            before, after = report["totals"]["params"]
+            check = report["verification"].get("masked_equivalence") or {}
+            tries.append(
+                {
+                    "bytes": nbytes,
+                    "left": after / before,
+                    "seconds": measured.processor_seconds,
+                    "peak": measured.peak_bytes,
+                    "error": check.get("max_relative_error"),
+                    "passed": check.get("passed"),
+                }
+            )
+    return min(tries, key=lambda figures: figures["seconds"])
 
 
-def row(name: str, source: Path, nbytes: int, *options: str) -> list[str]:
-    """Prune a file and describe the run."""
-    with tempfile.TemporaryDirectory(dir=source.parent) as folder:
-        measured, report = prune(source, Path(folder) / "pruned.onnx", "--ratio", RATIO, *options)
-    before, after = report["totals"]["params"]
-    check = report["verification"].get("masked_equivalence", {})
-    error = f"{check['max_relative_error']:.1e}" if check else "not run"
-    size = f"{nbytes / 1e9:.2f} GB" if nbytes > 1e9 else f"{nbytes / 1e6:.1f} MB"
-    peak = f"{measured.peak_bytes / nbytes:.2f}" if nbytes > 1e9 else ""
-    left = f"{after / before:.3f}"
-    memory = f"{measured.peak_bytes / 1e6:.0f}"
-    passed = error if check.get("passed", not check) else f"**failed** ({error})"
-    return [name, size, left, f"{measured.seconds:.1f}", memory, peak, passed]
+def growth(sizes: Sequence[float], values: Sequence[float], noise: float) -> str:
+    """The exponent by which a quantity grows beyond what it is at the smallest size; 1 is a straight line.
+
+    Args:
+        sizes: three of them, ascending.
+        values: at these sizes.
+        noise: share of the first value that the second has to be above it, or the exponent tells nothing.
+    """
+    second, third = values[1] - values[0], values[2] - values[0]
+    if second < noise * values[0]:
+        return "–"
+    spread = (sizes[2] - sizes[0]) / (sizes[1] - sizes[0])
+    return f"{math.log(max(third, 1e-9) / second) / math.log(spread):.2f}"
 
 
-def large_rows(path: Path, gigabytes: float) -> list[list[str]]:
-    """Prune a large model with and without verification."""
-    measure([sys.executable, __file__, "--gigabytes", str(gigabytes), "--make", path])
-    size = path.stat().st_size + path.with_name("weights.bin").stat().st_size
-    found = [row("external data", path, size), row("the same, `--no-verify`", path, size, "--no-verify")]
-    print(*found, sep="\n", flush=True)
-    return found
+def curves(found: Mapping[str, Mapping[int, Figures]]) -> str:
+    """A row for each size of each series."""
+    rows = []
+    for name, series in SERIES.items():
+        for size in series.sizes:
+            title = f"{name}, {size // (MEGA if series.unit == 'MB' else 1):,} {series.unit}"
+            one = found[name].get(size)
+            if one is None:
+                rows.append([title, *["not measured"] * 5])
+                continue
+            error = "not run" if one["error"] is None else f"{one['error']:.1e}"
+            rows.append(
+                [
+                    title,
+                    f"{one['bytes'] / MEGA:,.1f}",
+                    f"{one['left']:.3f}",
+                    f"{one['seconds']:.2f}",
+                    f"{one['peak'] / MEGA:,.0f}",
+                    f"**failed** ({error})" if one["passed"] is False else error,
+                ]
+            )
+    header = ["model", "file, MB", "parameters left", "processor seconds", "peak memory, MB", "error"]
+    return table(header, rows)
+
+
+def exponents(found: Mapping[str, Mapping[int, Figures]]) -> str:
+    """How time and memory grow from the middle to the largest size."""
+    rows = []
+    for name, by_size in found.items():
+        if len(by_size) == 3:
+            figures = list(by_size.values())
+            exponent = [growth(list(by_size), [f[k] for f in figures], n) for k, n in NOISE.items()]
+            rows.append([name, SERIES[name].unit, *exponent])
+    return table(["model", "by", "time", "memory"], rows)
+
+
+def draw(found: Mapping[str, Mapping[int, Figures]], path: Path) -> None:
+    """Both curves, sizes as multiples of the smallest."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.6), dpi=90)
+    for name, by_size in found.items():
+        if not by_size:
+            continue
+        sizes = [size / min(by_size) for size in by_size]
+        label = f"{name} ({SERIES[name].unit})".replace("`", "")
+        left.loglog(sizes, [one["seconds"] for one in by_size.values()], marker="o", label=label)
+        right.loglog(sizes, [one["peak"] / MEGA for one in by_size.values()], marker="o")
+    left.set_ylabel("processor seconds")
+    right.set_ylabel("peak memory, MB")
+    for axes in (left, right):
+        axes.set_xlabel("size, multiples of the smallest")
+        axes.grid(alpha=0.3)
+    left.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def operator_sets() -> str:
+    """A row for each operator set."""
+    rows = []
+    for opset in range(opsets.OLDEST, opsets.NEWEST + 1):
+        model = opsets.network(opset)
+        one = outcome(model)
+        rows.append([opset, model.ir_version, one.pruned, f"{one.left:.3f}", _verified(one)])
+    return table(["operator set", "IR version", "layers cut", "parameters left", "error"], rows)
+
+
+def types() -> list[list[str]]:
+    """Use, element type, layers cut and what was verified, for each of the types."""
+    rows = []
+    for use, (make, dtypes) in element_types.TABLE.items():
+        for dtype in dtypes:
+            model = make(dtype)
+            one = outcome(model)
+            if not one.verified:
+                one = replace(one, pruned=outcome(model, verify=False).pruned)
+            rows.append([use, dtype.name, str(one.pruned or "none"), _verified(one)])
+    return rows
+
+
+def grouped(rows: Sequence[Sequence[str]]) -> str:
+    """A row for all types of a use that fare alike."""
+    names: dict[tuple[str, str, str], list[str]] = {}
+    for use, name, cut, verified in rows:
+        names.setdefault((use, cut, verified), []).append(name)
+    found = [[use, ", ".join(same), cut, verified] for (use, cut, verified), same in names.items()]
+    return table(["use", "element types", "layers cut", "error"], found)
+
+
+def _verified(one: Outcome) -> str:
+    if one.verified and one.error is not None:
+        return f"{one.error:.1e}"
+    reason = next((short for part, short in REASONS.items() if part in one.words), one.words)
+    return f"not verified: {reason}"
+
+
+REASONS = {
+    "packed": "elements of less than a byte are carried through, never cut",
+    "NOT_IMPLEMENTED": "ONNX Runtime has no kernel; the command refuses, and cuts with `--no-verify`",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--nodes", default="100,1000,10000")
-    parser.add_argument("--gigabytes", type=float, default=3.0)
-    parser.add_argument(
-        "--folder", type=Path, help="where the models are written; default: the system's choice"
-    )
+    parser.add_argument("--folder", type=Path, help="where models are written; default: the system's choice")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where what was measured is kept")
+    parser.add_argument("--quick", action="store_true", help="without the largest sizes; writes nothing")
+    parser.add_argument("--kept-only", action="store_true", help="measure no sizes; show what is kept")
     parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    nbytes = int(arguments.gigabytes * 1e9)
-    if arguments.make:  # in a process of its own, whose memory is not counted
-        large_model(arguments.make, nbytes)
+    parser.add_argument("--series", choices=SERIES, help=argparse.SUPPRESS)
+    parser.add_argument("--size", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.make:
+        SERIES[given.series].write(given.make, given.size)
         return
-    rows: list[list[str]] = []
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        for nodes in [int(n) for n in arguments.nodes.split(",") if n]:
-            path = Path(folder) / f"{nodes}.onnx"
-            onnx.save(residual_chain(nodes), path)
-            rows += [row(f"{nodes:,} nodes", path, path.stat().st_size)]
-            print(rows[-1], flush=True)
-        if nbytes:
-            rows += large_rows(Path(folder) / "large.onnx", arguments.gigabytes)
-    header = ["model", "file", "parameters left", "seconds", "peak memory, MB", "peak / file", "error"]
-    write_page(
-        "scale",
-        "Scale",
-        f"The whole command at `--ratio {RATIO}`, verification included, in a fresh process: residual chains "
-        f"of 3x3 convolutions of {CHANNELS} channels, and a model of convolutions and dense layers with its "
-        "weights in an external file. Peak memory is the largest resident set, pages of mapped files "
-        "included; Python and its imports take about 80 MB of it. Error: largest difference from the masked "
-        "source, relative to the largest output.",
-        table(header, rows),
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = Kept(Path(scratch) if given.quick else given.cache / "scale")
+        found = figures_of_all(kept, given)
+        parts = page(found, kept)
+    if given.quick:
+        print("\n\n".join(parts))
+    else:
+        draw(found, PAGES / "scale.png")
+        write_page("scale", "Scale", *parts)
+
+
+def figures_of_all(kept: Kept, given: argparse.Namespace) -> dict[str, dict[int, Figures]]:
+    """By series and size, measured unless kept."""
+    found: dict[str, dict[int, Figures]] = {name: {} for name in SERIES}
+    for name, series in SERIES.items():
+        for size in series.sizes[:-1] if given.quick else series.sizes:
+            if given.kept_only and not kept.holds([name, size]):
+                continue
+            found[name][size] = kept.get([name, size], partial(run, name, size, given.folder))
+            print(name, size, found[name][size], flush=True)
+    return found
+
+
+INTRODUCTION = (
+    f"The whole command at `--ratio {RATIO} --threads 1`, verification included, in a fresh process. Time is "
+    "processor seconds, of the program and of the system on its behalf: they depend less than the clock on "
+    f"what else runs. Of commands below {SHORT:.0f} s the quickest of {RUNS} runs counts. Peak memory is the "
+    "largest resident set, pages of mapped files included; Python and its imports take about 80 MB of it. "
+    "Error: largest difference from the masked source, relative to the largest output."
+)
+MODELS = (
+    "*Residual blocks* are Conv, Relu, Conv, Add on one stream; in the *chain* of Conv and Relu each layer "
+    "is a group of its own; *concatenation* is so many convolutions side by side, concatenated, normalised "
+    f"and read by one, twice over; all have {growing.CHANNELS} channels a layer. *External data* are "
+    "convolutions and dense layers with their weights in a file of their own."
+)
+EXPONENTS = (
+    "How time and memory grow from the middle to the largest size, beyond what the smallest takes: the "
+    "exponent, 1 being a straight line; a dash where the middle size takes hardly more than the smallest."
+)
+OPSETS = (
+    f"One network in every operator set from {opsets.OLDEST} to {opsets.NEWEST}, the newest that ONNX "
+    "Runtime loads: others are refused with exit code 2. It has a residual sum, a split, a concatenation, "
+    "and operators whose operands were attributes once."
+)
+TYPES = (
+    "What can be cut, and is verified. ONNX Runtime has no bfloat16 kernels for the CPU; such networks are "
+    "verified in float32."
+)
+
+
+def page(found: Mapping[str, Mapping[int, Figures]], kept: Kept) -> list[str]:
+    """The parts of the page."""
+    return [
+        INTRODUCTION,
+        MODELS,
+        curves(found),
+        "![Time and memory against size](scale.png)",
+        EXPONENTS,
+        exponents(found),
+        "## Operator sets",
+        OPSETS,
+        kept.get(["operator sets"], operator_sets),
+        "## Element types",
+        TYPES,
+        grouped(kept.get(["element types", "rows"], types)),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,8 @@
+"""The graphs lie beside the benchmark that draws the curves."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
