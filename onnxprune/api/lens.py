@@ -9,13 +9,16 @@ import numpy as np
 
 from onnxprune.api.lineage import Left, Lineage
 from onnxprune.coupling import Coupling, Structure
-from onnxprune.coupling.groups import Floats, Group, Indices
+from onnxprune.coupling.groups import Floats, Group, Indices, Slice
 from onnxprune.criteria import Rescore, Scores
 from onnxprune.criteria.weights import Mask
 from onnxprune.plan import Stage
 
 Place = tuple[str, Indices]
 """A group of the source, and the unit of it, (units,), that each unit of a group of the cut model is."""
+
+Reading = tuple[str, Place]
+"""The layer that reads a constant, and the units of its group there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,14 +109,17 @@ def open_lens(lineage: Lineage, current: Coupling) -> Lens:
         current: its coupling.
     """
     source = lineage.source.structure
-    axes: dict[tuple[str, int], list[Place]] = {}
+    axes: dict[tuple[str, int], list[Reading]] = {}
     for group in source.groups:
         for own in group.slices:
             if own.constant not in lineage.divided:
-                axes.setdefault((own.constant, own.axis), []).append((group.name, own.units))
+                axes.setdefault((own.constant, own.axis), []).append((own.layer, (group.name, own.units)))
     gone = {group.name: np.zeros(group.size, dtype=bool) for group in source.groups}
     for name, kept in lineage.kept.items():
         gone[name] = ~np.isin(np.arange(len(gone[name])), kept)
+    if current is lineage.source and not lineage.kept:
+        itself = {group.name: (group.name, np.arange(group.size)) for group in source.groups}
+        return Lens(source, source, itself, gone)
     left = lineage.left()
     found = {group.name: _place(group, axes, left, gone) for group in current.structure.groups}
     places = {name: place for name, place in found.items() if place is not None}
@@ -122,19 +128,25 @@ def open_lens(lineage: Lineage, current: Coupling) -> Lens:
 
 def _place(
     group: Group,
-    axes: Mapping[tuple[str, int], Sequence[Place]],
+    axes: Mapping[tuple[str, int], Sequence[Reading]],
     left: Left,
     gone: Mapping[str, Mask],
 ) -> Place | None:
     """Where a group of the cut model is in the source, None where no group of the source holds its units."""
     for own in group.slices:
-        for name, units in axes.get((own.constant, own.axis), ()):
+        for name, units in _candidates(own, axes.get((own.constant, own.axis), ())):
             kept = left.get(own.constant, {}).get(own.axis)
             before = units if kept is None else units[kept]
             found = _single(own.units, before, group.size) if len(before) == len(own.units) else None
             if found is not None and not gone[name][found].any():
                 return name, found
     return None
+
+
+def _candidates(own: Slice, readings: Sequence[Reading]) -> Sequence[Place]:
+    """Groups of the source along an axis; of a constant that exporters merged, those of the same layer."""
+    merged = len({name for _, (name, _) in readings}) > 1
+    return [place for layer, place in readings if not merged or layer == own.layer]
 
 
 def _single(units: Indices, before: Indices, size: int) -> Indices | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import oracle
 import pytest
+from onnx import ModelProto, numpy_helper, parser
 from strategies import random_graph
 
+import onnxprune
 from onnxprune.api.lens import open_lens
 from onnxprune.api.lineage import cut_further, descend
 from onnxprune.coupling import couple
@@ -65,3 +67,36 @@ def test_composed_cuts() -> None:
     assert found["w"] == {"0": {"size": 5, "kept": [2, 4]}, "1": {"size": 2, "kept": [0]}}
     assert found["v"] == first["v"]
     assert first["w"] == {"0": {"size": 5, "kept": [0, 2, 4]}}
+
+
+def two_layers_with_one_bias() -> ModelProto:
+    """Exporters merge equal vectors: one constant then runs along the units of two groups."""
+    model = parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17]>
+        merged (float[N, 3, 8, 8] image) => (float[N, 5, 8, 8] scores) {
+            first = Identity (bias)
+            second = Identity (bias)
+            a = Conv <pads = [1, 1, 1, 1]> (image, A, first)
+            x = Relu (a)
+            b = Conv <pads = [1, 1, 1, 1]> (x, B, second)
+            y = Relu (b)
+            scores = Conv (y, C)
+        }""")
+    rng = np.random.default_rng(0)
+    weights = {"A": (8, 3, 3, 3), "B": (8, 8, 3, 3), "C": (5, 8, 1, 1), "bias": (8,)}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name)
+        for name, shape in weights.items()
+    )
+    return model
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_merged_vector_does_not_mix_groups_up(steps: int) -> None:
+    proto = two_layers_with_one_bias()
+    found = onnxprune.prune(proto, ratio=0.5, align="off", steps=steps)
+    again = onnxprune.prune(found.model, ratio=0.25, align="off")
+    for result, left in ((found, 4), (again, 3)):
+        assert [row.channels[1] for row in result.report.layers][:2] == [left, left]
+        assert result.report.verification["masked_equivalence"]["passed"]
+    oracle.check(proto, found.model.to_proto(), found.report.cuts)
