@@ -198,15 +198,15 @@ def accuracies(bench: Bench, job: Job) -> dict[str, float]:
     return found
 
 
-def page(bench: Bench, jobs: Sequence[Job]) -> None:
-    """Measure all files, and write the page and its plot."""
+def page(bench: Bench, jobs: Sequence[Job], note: str = "") -> None:
+    """Measure all files, and write the page and its plot; a note on how it was run goes below."""
     done = [job for job in jobs if bench.file(job, "train.json").is_file()]
     parts = list(_parts(bench, done))
     if bench.quick:
         print("\n\n".join(parts))
         return
     _plot(bench, done)
-    write_page("finetuning", "Accuracy won back with training", *parts)
+    write_page("finetuning", "Accuracy won back with training", *parts, *filter(None, (note,)))
 
 
 def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
@@ -286,6 +286,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
     parser.add_argument("--epochs", type=float, help="instead of those of the table")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--note", default="", help="what a reader of the page has to know")
     parser.add_argument("--quick", action="store_true", help="one epoch on 1,000 samples, no page")
     given = parser.parse_args()
     work = given.work or given.cache / "finetuning"
@@ -307,7 +308,7 @@ def main() -> None:
         for job in jobs if given.stage in (None, stage) else ():
             run(bench, job)
     if given.stage in (None, "page"):
-        page(bench, jobs)
+        page(bench, jobs, given.note)
 
 
 if __name__ == "__main__":
