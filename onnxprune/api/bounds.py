@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 from onnxprune.errors import UsageError
 from onnxprune.evaluation import METRICS, find_metrics
 from onnxprune.plan.drop import DropTarget
 from onnxprune.plan.latency import LatencyTarget, parse_latency
 from onnxprune.plan.targets import BudgetTarget, parse_size
+
+Bound = TypeVar("Bound", LatencyTarget, BudgetTarget)
 
 ROUNDING = 1e-9
 """By which a bound may be exceeded: sums of shares are not exact."""
@@ -108,12 +110,7 @@ def parse_at_most(text: str | None) -> LatencyTarget | None:
     Raises:
         UsageError: not of that form.
     """
-    if text is None:
-        return None
-    try:
-        return replace(parse_latency(text), option="--at-most")
-    except UsageError as exc:
-        raise UsageError(exc.message.replace("--latency", "--at-most"), hint=exc.hint) from exc
+    return None if text is None else _renamed(parse_latency, text, "--latency", "--at-most")
 
 
 def parse_max_size(text: str | None) -> BudgetTarget | None:
@@ -122,12 +119,15 @@ def parse_max_size(text: str | None) -> BudgetTarget | None:
     Raises:
         UsageError: not of that form.
     """
-    if text is None:
-        return None
+    return None if text is None else _renamed(parse_size, text, "--size", "--max-size")
+
+
+def _renamed(parse: Callable[[str], Bound], text: str, before: str, now: str) -> Bound:
+    """A target of pruning as a bound, under the name of its own option."""
     try:
-        return replace(parse_size(text), option="--max-size")
+        return replace(parse(text), option=now)
     except UsageError as exc:
-        raise UsageError(exc.message.replace("--size", "--max-size"), hint=exc.hint) from exc
+        raise UsageError(exc.message.replace(before, now), hint=exc.hint) from exc
 
 
 def check_relative(models: int, *bounds: LatencyTarget | BudgetTarget | None) -> None:

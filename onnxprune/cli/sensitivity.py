@@ -148,8 +148,8 @@ def sensitivity(
 
 def _check(model: Path, files: ScanFiles) -> None:
     """Refuse files that could not be written, before the scan takes its time."""
+    from onnxprune.pictures import FORMS, check_plots
     from onnxprune.report.files import check_reports
-    from onnxprune.sensitivity.plot import FORMS, check_plots
 
     check_reports(files.report or (), (model, *(files.plot or ())), REPORTS)
     check_reports(files.plot or (), (model,), FORMS)

@@ -114,9 +114,9 @@ def _common(data: DataOptions, judge: JudgeOptions, place: PlaceOptions) -> Sett
 
 def _check(model: Path, files: SweepFiles) -> None:
     """Refuse files that could not be written, before the sweep takes its time."""
+    from onnxprune.pictures import FORMS, check_plots
     from onnxprune.report.files import check_reports
     from onnxprune.report.sweep_files import SWEEP_FORMS
-    from onnxprune.sweep.plot import FORMS, check_plots
 
     check_reports(files.report or (), (model, *(files.plot or ())), SWEEP_FORMS)
     check_reports(files.plot or (), (model,), FORMS)

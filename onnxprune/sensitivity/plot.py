@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
-from onnxprune.errors import MissingExtraError
 from onnxprune.evaluation import METRICS
+from onnxprune.pictures import encoded, figure_class
 from onnxprune.sensitivity.document import Row, Sensitivity
-
-FORMS = (".png", ".svg", ".pdf")
-"""Suffixes of pictures."""
 
 FEW = 12
 """Groups up to which every curve has an entry in the legend; beyond, colours run from input to output."""
-
-_SALT = "onnxprune"
-
-
-def check_plots() -> None:
-    """Refuse to plot where that cannot be done, before anything is measured.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    _figure()
 
 
 def draw(found: Sensitivity, path: Path, name: Callable[[Row], str]) -> bytes:
@@ -43,7 +27,7 @@ def draw(found: Sensitivity, path: Path, name: Callable[[Row], str]) -> bytes:
     """
     import matplotlib as mpl
 
-    figure = _figure()(figsize=(9, 5.5), layout="constrained")
+    figure = figure_class()(figsize=(9, 5.5), layout="constrained")
     axes = figure.add_subplot()
     metric = METRICS[found.metric]
     colours = mpl.colormaps["tab20" if len(found.rows) <= FEW else "viridis"]
@@ -58,10 +42,7 @@ def draw(found: Sensitivity, path: Path, name: Callable[[Row], str]) -> bytes:
     axes.grid(alpha=0.3)
     if found.rows:
         axes.legend(fontsize=8)
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": _SALT}):
-        figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=150, metadata=_undated(path))
-    return buffer.getvalue()
+    return encoded(figure, path)
 
 
 def _line(found: Sensitivity, row: Row) -> tuple[list[float], list[float]]:
@@ -71,19 +52,3 @@ def _line(found: Sensitivity, row: Row) -> tuple[list[float], list[float]]:
     points += [(1 - own.kept / row.channels, own.figures[found.metric].value) for own in row.points]
     finite = [(100 * share, metric.points(value)) for share, value in points if isfinite(value)]
     return [share for share, _ in finite], [value for _, value in finite]
-
-
-def _undated(path: Path) -> dict[str, None]:
-    """What takes the time of day out of the file."""
-    return {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower(), {})
-
-
-def _figure() -> Any:
-    """The class of figures, which needs no screen."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise MissingExtraError(
-            "A plot needs matplotlib, which is not installed.", hint='pip install "onnxprune[plots]"'
-        ) from exc
-    return Figure

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
-from onnxprune.errors import MissingExtraError, UsageError
+from onnxprune.errors import UsageError
 from onnxprune.evaluation import METRICS, Metric
+from onnxprune.pictures import encoded, figure_class
 from onnxprune.sweep.document import COSTS, PRECISIONS, Row, Sweep, is_plain
-
-FORMS = (".png", ".svg", ".pdf")
-"""Suffixes of pictures."""
 
 SCALES = {"latency": 1.0, "macs": 1e-6, "bytes": 1e-6}
 AXES = {"latency": "latency, source = 1", "macs": "MACs, millions", "bytes": "size, MB"}
 MARKERS = {"none": "o", "fp16": "s", "int8": "D"}
-
-_SALT = "onnxprune"
-
-
-def check_plots() -> None:
-    """Refuse to plot where that cannot be done, before anything is measured.
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-    """
-    _figure()
 
 
 def draw(found: Sweep, path: Path) -> bytes:
@@ -42,10 +28,8 @@ def draw(found: Sweep, path: Path) -> bytes:
     """
     if not found.done:
         raise UsageError("There is no result to draw.")
-    import matplotlib as mpl
-
     costs = found.costs
-    figure = _figure()(figsize=(4.6 * len(costs) + 0.6, 4.4), layout="constrained")
+    figure = figure_class()(figsize=(4.6 * len(costs) + 0.6, 4.4), layout="constrained")
     axes = figure.subplots(1, len(costs), squeeze=False, sharey=True)[0]
     metric = METRICS[found.metric]
     for own, cost in zip(axes, costs, strict=True):
@@ -53,10 +37,7 @@ def draw(found: Sweep, path: Path) -> bytes:
     axes[0].set_ylabel(f"{metric.title} {metric.unit}".strip())
     axes[-1].legend(fontsize=8, loc="lower right")
     figure.suptitle(f"{found.source.get('path') or 'model'}, {found.samples} samples", fontsize=10)
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": _SALT}):
-        figure.savefig(buffer, format=path.suffix.lower()[1:], dpi=150, metadata=_undated(path))
-    return buffer.getvalue()
+    return encoded(figure, path)
 
 
 def _panel(axes: Any, found: Sweep, cost: str, metric: Metric) -> None:
@@ -81,19 +62,3 @@ def _panel(axes: Any, found: Sweep, cost: str, metric: Metric) -> None:
     axes.set_xlabel(AXES[cost])
     axes.set_title(f"{metric.title} over {COSTS[cost]}", fontsize=10)
     axes.grid(alpha=0.3)
-
-
-def _undated(path: Path) -> dict[str, None]:
-    """What takes the time of day out of the file."""
-    return {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix.lower(), {})
-
-
-def _figure() -> Any:
-    """The class of figures, which needs no screen."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as exc:
-        raise MissingExtraError(
-            "A plot needs matplotlib, which is not installed.", hint='pip install "onnxprune[plots]"'
-        ) from exc
-    return Figure

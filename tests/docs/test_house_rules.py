@@ -42,6 +42,7 @@ FLOORS = {
     "frontends": 6,
     "training": 6,
     "sensitivity": 6,
+    "pictures": 1,
     "sweep": 6,
     "report": 7,
     "api": 8,

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from scans import example
 
+from onnxprune.pictures import FORMS
 from onnxprune.sensitivity import Sensitivity
-from onnxprune.sensitivity.plot import FORMS, draw
+from onnxprune.sensitivity.plot import draw
 
 pytest.importorskip("matplotlib")
 
