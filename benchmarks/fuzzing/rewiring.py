@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 from fuzzing.edits import NAMES, Edit, any_of
@@ -130,7 +131,10 @@ def wrapped(rng: np.random.Generator, model: ModelProto) -> None:
     body.output.add(name=node.output[0])
     for level in range(int(rng.choice([1, 2, 5, DEEPEST // 3]))):
         both = {"then_branch": body, "else_branch": body} if level < 3 else {"then_branch": body}
-        outer = helper.make_node("If", [flag], [f"fuzz.{level}"], **both)
+        try:
+            outer = helper.make_node("If", [flag], [f"fuzz.{level}"], **both)
+        except DecodeError:  # the node holds graphs of its own, and protobuf reads no deeper
+            return
         body = GraphProto(name="branch", node=[outer])
         body.output.add(name=f"fuzz.{level}")
     last = body.node[0]

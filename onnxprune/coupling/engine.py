@@ -136,7 +136,7 @@ class Engine:
         return [self.labels.pinned(n, "it is computed from shapes") for n in self.shape(name)]
 
     def value(self, name: str) -> Array | None:
-        """Integers that a value is known to hold, computed or stored."""
+        """Integers, or a single real number, that a value is known to hold, computed or stored."""
         computed = self.traces.first.values.get(name)
         if computed is not None:
             return computed
@@ -146,7 +146,8 @@ class Engine:
             and (constant.data_type in INTEGERS or constant.size == 1)
             and constant.can_be_cut
         ):
-            return constant.values()
+            values = constant.values()
+            return None if np.iscomplexobj(values) else values
         return None
 
     def scalar(self, name: str) -> float | None:

@@ -89,7 +89,8 @@ class Binding:
     def _factor_lengths(self, word: Word, length: int) -> list[int]:
         known = [int(name) if name.isdigit() else self.lengths.get(name) for name in word]
         rest = prod(n for n in known if n is not None)
-        if known.count(None) > 1 or (rest and length % rest):
+        unknown = known.count(None)
+        if unknown > 1 or (unknown and (not rest or length % rest)):
             raise Unfollowable(f"an axis of {length} indices cannot be taken apart into ({' '.join(word)})")
         full = [length // rest if n is None else n for n in known]
         if prod(full) != length:

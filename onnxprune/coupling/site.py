@@ -106,7 +106,7 @@ class Site:
         """Integers given as an attribute in old opsets and as input ``i`` in newer ones.
 
         Raises:
-            Unfollowable: the input is there but what it holds is not known.
+            Unfollowable: the input is there but what it holds is not known, or no whole numbers.
         """
         found = self.attribute(attribute)
         if found is not None:
@@ -116,6 +116,8 @@ class Site:
         value = self.value(i)
         if value is None:
             raise Unfollowable(f"the {attribute} of {self.node.op_type} are computed from data")
+        if value.dtype.kind not in "iub":
+            raise Unfollowable(f"the {attribute} of {self.node.op_type} are no whole numbers")
         return [int(v) for v in value.reshape(-1)]
 
     def pin_dynamic(self, axis: Axis, output: int, k: int) -> None:

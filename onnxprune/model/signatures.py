@@ -19,6 +19,9 @@ from onnxprune.model.versions import ONNX_DOMAINS
 _AGAIN = "The file is damaged or was written wrongly; export the model again."
 _HELD = {AttributeProto.TENSOR: "t", AttributeProto.GRAPH: "g"}
 """Attributes whose value may be absent although their type is stated, and where they keep it."""
+_PARTS = frozenset({"group", "offset_group", "num_groups", "q_num_heads", "kv_num_heads", "blocksize"})
+"""Attributes that an axis is divided by. ONNX Runtime 1.31 does not look at some of them: a ConvTranspose of
+no groups ends the process."""
 
 
 def check_signatures(proto: ModelProto, where: str) -> None:
@@ -86,6 +89,8 @@ def _attributes(found: Iterable[AttributeProto], schema: defs.OpSchema) -> str:
             return f"its attribute {quoted(name)} is of type {kinds[0]} instead of {kinds[1]}"
         if attribute.type in _HELD and not attribute.HasField(_HELD[attribute.type]):
             return f"its attribute {quoted(name)} has no value"
+        if name in known and name in _PARTS and attribute.i < 1:
+            return f"its attribute {quoted(name)} is {attribute.i} where 1 is the least"
     missing = [name for name, one in known.items() if one.required and name not in seen]
     return f"its attribute {quoted(missing[0])} is missing" if missing else ""
 

@@ -107,6 +107,24 @@ def test_a_gather_beyond_the_last_axis() -> None:
         onnxprune.prune(made, ratio=0.4, threads=1)
 
 
+@pytest.mark.parametrize("operator", ["Conv", "ConvTranspose"])
+def test_no_groups_at_all(operator: str) -> None:
+    made = behind_layers(f"y = {operator} <group = 0> (b, k3)")
+    made.graph.initializer.append(numpy_helper.from_array(np.ones((4, 4, 1, 1), np.float32), "k3"))
+    with pytest.raises(InputError, match="'group' is 0"):  # ONNX Runtime would end the process
+        onnxprune.prune(made, ratio=0.4, threads=1)
+
+
+@pytest.mark.parametrize("kind", [np.complex64, np.float32])
+def test_places_that_are_no_whole_numbers(kind: type) -> None:
+    made = behind_layers("y = Slice (b, s, e)", e=[2])
+    made.graph.initializer.append(numpy_helper.from_array(np.ones(1, kind), "s"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(InputError, match="does not run"):
+            onnxprune.prune(made, ratio=0.4, threads=1)
+
+
 def names(model: ModelProto) -> set[str]:
     return {t.name for t in model.graph.initializer} | {o for n in model.graph.node for o in n.output}
 

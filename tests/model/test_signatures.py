@@ -23,6 +23,14 @@ FAULTS: dict[str, tuple[NodeProto, str]] = {
     "too many outputs": (helper.make_node("Relu", ["x"], ["y", "z"]), "2 outputs where the operator has 1"),
     "another type": (helper.make_node("Flatten", ["x"], ["y"], axis=1.5), "is of type FLOAT instead of INT"),
     "not there": (helper.make_node("Concat", ["x"], ["y"]), "its attribute 'axis' is missing"),
+    "no groups": (
+        helper.make_node("ConvTranspose", ["x", "x"], ["y"], group=0),
+        "its attribute 'group' is 0 where 1 is the least",
+    ),
+    "no blocks": (
+        helper.make_node("SpaceToDepth", ["x"], ["y"], blocksize=0),
+        "its attribute 'blocksize' is 0 where 1 is the least",
+    ),
     "no graph": (IF, "its attribute 'then_branch' has no value"),
 }
 
