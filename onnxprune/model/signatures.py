@@ -84,6 +84,8 @@ def _attributes(found: Iterable[AttributeProto], schema: defs.OpSchema) -> str:
         if name in seen:
             return f"its attribute {quoted(name)} is there twice"
         seen.add(name)
+        if attribute.ref_attr_name:
+            return f"its attribute {quoted(name)} stands for one of a function, and the node is in none"
         if name in known and attribute.type != int(known[name].type):
             kinds = [_kind(attribute.type), _kind(int(known[name].type))]
             return f"its attribute {quoted(name)} is of type {kinds[0]} instead of {kinds[1]}"

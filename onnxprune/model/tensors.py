@@ -20,7 +20,9 @@ _TYPED_DATA = {
     _DESCRIBED[name].number: name
     for name in ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 }
-_KNOWN_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
+ELEMENT_TYPES = frozenset(TensorProto.DataType.values()) - {TensorProto.UNDEFINED}
+"""That the installed onnx knows."""
+
 _COMPLEX = (TensorProto.COMPLEX64, TensorProto.COMPLEX128)
 _MOST_BYTES = 1 << 62
 _DAMAGED = "The file is damaged or was written wrongly; export the model again."
@@ -168,7 +170,7 @@ def check_header(header: TensorProto) -> None:
     fault = ""
     if not isinstance(header.name, str):
         fault = "has a name that is not UTF-8 text"
-    elif header.data_type not in _KNOWN_TYPES:
+    elif header.data_type not in ELEMENT_TYPES:
         fault = f"has the element type {header.data_type}, which this version of onnx does not know"
     elif any(dim < 0 for dim in header.dims):
         fault = f"has a negative size in its shape {list(header.dims)}"

@@ -18,6 +18,7 @@ from onnxprune.model.functions import check_functions
 from onnxprune.model.naming import quoted
 from onnxprune.model.signatures import check_signatures
 from onnxprune.model.structure import check_structure
+from onnxprune.model.tensors import ELEMENT_TYPES
 from onnxprune.model.versions import check_versions
 
 Check = Callable[[Detached, str], None]
@@ -46,11 +47,25 @@ def _check_data(detached: Detached, where: str) -> None:
         tensor.check_length()
 
 
+def _check_ends(detached: Detached, where: str) -> None:
+    graph = detached.proto.graph
+    for kind, values in (("input", graph.input), ("output", graph.output)):
+        for value in values:
+            stated = value.type.tensor_type.elem_type
+            if stated not in ELEMENT_TYPES and stated != TensorProto.UNDEFINED:
+                raise InputError(
+                    f"Graph {kind} {quoted(value.name)} has the element type {stated}, which this version of "
+                    "onnx does not know.",
+                    hint="The file is damaged, or newer than the installed onnx.",
+                )
+
+
 CHECKS: tuple[Check, ...] = (
     lambda detached, where: check_structure(detached.proto.graph, where),
     lambda detached, where: check_versions(detached.proto, where),
     lambda detached, where: check_functions(detached.proto, where),
     lambda detached, where: check_signatures(detached.proto, where),
+    _check_ends,
     _check_data,
 )
 

@@ -44,8 +44,10 @@ def insert_batch_norm(module: OnnxModule, batches: Iterable[Batch]) -> tuple[str
 
     Exporters fold batch normalisation away; training goes better with it. Each one starts as the identity on
     the given batches: its running statistics are those of the convolution's output, its scale and bias undo
-    the normalisation. ``write_back`` folds them into weights and biases again, so that the graph stays as it
-    was; a convolution without a bias gets one.
+    the normalisation. Filters are multiplied by powers of two, which the normalisation undoes too, so that a
+    usual learning rate turns them as far as those of a network that has its normalisation. ``write_back``
+    folds all that into weights and biases again, so that the graph stays as it was; a convolution without a
+    bias gets one.
 
     A convolution keeps as it is whose weight others share, or whose output the module returns.
 

@@ -3,6 +3,11 @@
 Exporters fold batch normalisation into the convolution before it. Without it, training wants small steps and
 is easily thrown off. One that is inserted here starts as the identity on calibration data: it has the
 statistics of what the convolution gives, and scale and bias that undo the normalisation.
+
+In front of a normalisation the length of a filter means nothing to the result and everything to the training:
+a step of the same rate turns a short filter further (van Laarhoven 2017, arXiv 1706.05350). Folding leaves
+filters of any length, so they are brought to about the length that they have in networks that were trained
+with normalisation.
 """
 
 from __future__ import annotations
@@ -23,6 +28,10 @@ Batch: TypeAlias = "Tensor | Sequence[Tensor] | Mapping[str, Tensor]"
 
 EPSILON = 1e-5
 MOMENTUM = 0.1
+LENGTH = 1.0
+"""Of a filter in front of a normalisation: in a ResNet-56 0.6 to 1.7, and 0.2 to 2.6 once folded."""
+FARTHEST = 30
+"""Largest exponent of two that a filter is multiplied by."""
 
 _FUNCTIONS = frozenset(CONVOLUTIONS.values())
 
@@ -45,12 +54,13 @@ class _Recorder(nn.Module):  # type: ignore[misc]
         self.squares = self.squares + wide.square().sum(axes)
         return x
 
-    def norm(self, dtype: torch.dtype) -> BatchNorm:
-        """A batch normalisation that changes nothing on what was recorded."""
-        mean = self.total / self.count
-        variance = (self.squares / self.count - mean * mean).clamp(min=0.0)
-        scale = nn.Parameter((variance + EPSILON).sqrt().to(dtype))
-        bias = nn.Parameter(mean.to(dtype))
+    def norm(self, dtype: torch.dtype, factor: Tensor) -> BatchNorm:
+        """A batch normalisation that gives what was recorded, for so many times as much of each channel."""
+        recorded = self.total / self.count
+        mean, factor = recorded * factor, factor.double()
+        variance = (self.squares / self.count - recorded * recorded).clamp(min=0.0) * factor.square()
+        scale = nn.Parameter(((variance + EPSILON).sqrt() / factor).to(dtype))
+        bias = nn.Parameter(recorded.to(dtype))
         statistics = (mean.to(dtype), variance.to(dtype))
         return batch_norm(scale, bias, *statistics, epsilon=EPSILON, momentum=MOMENTUM)
 
@@ -79,9 +89,28 @@ def insert(module: OnnxModule, batches: Iterable[Batch]) -> tuple[str, ...]:
 def _replace(module: OnnxModule, path: str, recorder: _Recorder, weight: str, bias: str) -> Inserted:
     """Put a normalisation where its statistics were recorded."""
     like = module.get_parameter(module.initializer_names[weight])
-    norm = recorder.norm(like.dtype).to(like.device).train(module.training)
+    factor = _lengthening(like)
+    with torch.no_grad():
+        like.mul_(_by_filter(factor, like))
+        if bias:
+            module.get_parameter(module.initializer_names[bias]).mul_(factor)
+    norm = recorder.norm(like.dtype, factor).to(like.device).train(module.training)
     setattr(module, path, norm)
-    return Inserted(path, weight, bias, _state(norm))
+    return Inserted(path, weight, bias, _state(norm), factor)
+
+
+def _lengthening(weight: Tensor) -> Tensor:
+    """By what each filter is multiplied, (filters,): powers of two, as dividing by them is exact."""
+    filters = weight.detach().double().flatten(1)
+    exponents = torch.log2(LENGTH / filters.norm(dim=1)).round().clamp(-FARTHEST, FARTHEST)
+    factor = torch.exp2(exponents).to(weight.dtype)[:, None]
+    stored = weight.detach().flatten(1)
+    exact = (stored * factor / factor == stored).all(1)  # not where a filter is zero, or next to it
+    return torch.where(exact & filters.any(1), factor[:, 0], 1)
+
+
+def _by_filter(values: Tensor, weight: Tensor) -> Tensor:
+    return values.reshape(-1, *[1] * (weight.dim() - 1))
 
 
 def folded(module: OnnxModule, state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -99,14 +128,18 @@ def folded(module: OnnxModule, state: Mapping[str, Tensor]) -> tuple[dict[str, T
     for one in module.inserted:
         norm = module.get_submodule(one.path)
         now = _state(norm)
-        if all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(now, one.start, strict=True)):
-            continue
-        scale, shift, mean, variance = (tensor.double() for tensor in now)
-        factor = scale / torch.sqrt(variance + norm.eps)
         weight = state[module.initializer_names[one.weight]].detach().double()
-        bias = state[module.initializer_names[one.bias]].detach().double() if one.bias else 0.0
-        found[one.weight] = weight * factor.reshape(-1, *[1] * (weight.dim() - 1))
-        (found if one.bias else added)[one.bias or one.weight] = (bias - mean) * factor + shift
+        bias = state[module.initializer_names[one.bias]].detach().double() if one.bias else None
+        if all(torch.equal(a.cpu(), b.cpu()) for a, b in zip(now, one.start, strict=True)):
+            factor = 1 / one.factor.double().to(weight.device)
+            shifted = None if bias is None else bias * factor
+        else:
+            scale, shift, mean, variance = (tensor.double() for tensor in now)
+            factor = scale / torch.sqrt(variance + norm.eps)
+            shifted = ((0.0 if bias is None else bias) - mean) * factor + shift
+        found[one.weight] = weight * _by_filter(factor, weight)
+        if shifted is not None:
+            (found if one.bias else added)[one.bias or one.weight] = shifted
     return found, added
 
 

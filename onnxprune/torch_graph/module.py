@@ -21,12 +21,14 @@ class Inserted(NamedTuple):
         weight: constant of the convolution.
         bias: constant of its bias, empty where it has none.
         start: its parameters and statistics as they were inserted: while they stay so, it changes nothing.
+        factor: that each filter was multiplied by, (filters,), powers of two; the normalisation undoes it.
     """
 
     path: str
     weight: str
     bias: str
     start: tuple[Tensor, ...]
+    factor: Tensor
 
 
 class OnnxModule(nn.Module):  # type: ignore[misc]

@@ -171,7 +171,8 @@ def test_ctrl_c_says_how_to_go_on(folder: Path) -> None:
 def test_two_processes_have_the_loss_curve_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     options = ("--epochs", "2", "--augment", "flip,crop=1", "--mixup", "0.2", "--batch", "31")
-    options = (*options, "--precision", "fp32", "--report")  # bfloat16 rounds sums of other parts differently
+    # sums of other parts are rounded differently, which bfloat16 and large steps make more of
+    options = (*options, "--precision", "fp32", "--lr", "0.0001", "--report")
     command = ["finetune", "pruned.onnx", *TRAIN, *options]
     assert main([*command, "one.json", "-o", "one.onnx", "-q"]) == 0
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -191,6 +192,7 @@ def test_two_processes_have_the_loss_curve_of_one(folder: Path, monkeypatch: pyt
     for key in ("loss", "validation_loss"):
         curves = [[epoch[key] for epoch in own["history"][1:]] for own in (one, two)]
         assert curves[1] == pytest.approx(curves[0], rel=1e-3)
+        assert curves[0][1] < curves[0][0]
     assert [e["metric"] for e in one["history"]] == pytest.approx(
         [e["metric"] for e in two["history"]], abs=0.05
     )

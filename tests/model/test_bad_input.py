@@ -170,6 +170,16 @@ FAULTS: list[tuple[str, Change, str]] = [
     ("overflowing size", set_weight(dims=[1 << 62, 4]), "more than any memory"),
     ("unknown type", set_weight(data_type=999), "element type 999"),
     ("no type", set_weight(data_type=0), "element type 0"),
+    (
+        "unknown type of an input",
+        lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", -1),
+        "Graph input 'x' has the element type -1",
+    ),
+    (
+        "unknown type of an output",
+        lambda m: setattr(m.graph.output[0].type.tensor_type, "elem_type", 999),
+        "has the element type 999",
+    ),
     ("control characters", lambda m: m.graph.node[2].input.append("a\x1b[31m\nb"), r"'a\x1b[31m\nb'"),
     ("endless name", lambda m: m.graph.node[2].input.append("n" * 10**6), "nnn...nnn"),
 ]

@@ -52,6 +52,13 @@ def test_an_attribute_that_is_there_twice() -> None:
         load_model(model_of([node]))
 
 
+def test_an_attribute_of_a_function_that_is_not_there() -> None:
+    node = helper.make_node("Flatten", ["x"], ["y"])
+    node.attribute.add(name="axis", type=AttributeProto.INT, ref_attr_name="outer")
+    with pytest.raises(InputError, match="'axis' stands for one of a function"):
+        load_model(model_of([node]))
+
+
 def test_nodes_of_subgraphs_are_looked_at() -> None:
     inner = helper.make_graph(
         [helper.make_node("Relu", ["x", "x"], ["z"])],

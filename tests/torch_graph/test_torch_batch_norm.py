@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+import numpy as np
 import oracle
 import pytest
+from onnx import numpy_helper
 
 torch = pytest.importorskip("torch")
 from torch_cases import difference, graph_of, train  # noqa: E402
@@ -41,6 +43,29 @@ def test_starts_as_the_identity_and_folds(name: str) -> None:
     written = write_back(module, model)
     assert difference(written, module) <= 1e-4
     assert [node.op_type for node in written.proto.graph.node] == [n.op_type for n in model.proto.graph.node]
+
+
+def test_filters_get_the_length_of_trained_ones() -> None:
+    """A step turns each of them as far, whatever folding made of them, and what was not trained is exact."""
+    shapes = {"w": (4, 3, 3, 3), "b": (4,), "u": (5, 4, 1, 1)}
+    proto = graph_of("a = Conv(x, w, b) c = Relu(a) y = Conv(c, u)", shapes)
+    weight = numpy_helper.to_array(proto.graph.initializer[0]) * 1e-3
+    weight[1], weight[2] = 0.0, 1e-42  # multiplying the last by less than 1 and back would not be exact
+    proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(weight, "w"))
+    model = load_model(proto)
+    module, x = to_torch(model), torch.randn(8, 3, 6, 6)
+    before = module(x)
+    insert_batch_norm(module, [x])
+    lengths = module.get_parameter("w").detach().flatten(1).norm(dim=1)
+    assert ((lengths > 0.7) & (lengths < 1.42)).tolist() == [True, False, False, True]
+    assert (module(x) - before).abs().max() <= 1e-5 * before.abs().max()
+    assert write_back(module, model) is model
+    with torch.no_grad():
+        module.get_parameter("w")[0] *= 2
+    written = write_back(module, model)
+    (found,) = (t for t in written.to_proto().graph.initializer if t.name == "w")
+    assert np.array_equal(numpy_helper.to_array(found)[0], 2 * weight[0])
+    assert np.array_equal(numpy_helper.to_array(found)[1:], weight[1:])
 
 
 @pytest.mark.parametrize("name", ["resnet_fashion", "mlp_fashion"])
