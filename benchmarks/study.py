@@ -167,7 +167,9 @@ class Study:
         found = evaluate(model, samples, ["accuracy", "log_loss"], threads=self.threads)
         return {"accuracy": 100 * found["accuracy"], "log_loss": found["log_loss"]}
 
-    def tune(self, model: Model, data: ImageSet, epochs: float, **options: Any) -> Model:
+    def tune(
+        self, model: Model, data: ImageSet, epochs: float, *, teacher: Model | None = None, **options: Any
+    ) -> Model:
         """Fine-tune on the training set; the weights of the best epoch on a part held back of it."""
         from onnxprune.training import TrainSettings, train
 
@@ -177,7 +179,7 @@ class Study:
             threads=self.threads,
             **options,
         )
-        return train(model, self.samples(data, model, "train"), settings).model
+        return train(model, self.samples(data, model, "train"), settings, teacher=teacher).model
 
     @cache  # noqa: B019  there is one study, which lives as long as the process
     def _pixels(self, data: ImageSet, part: str) -> tuple[Any, Any]:

@@ -47,14 +47,14 @@ class LossOptions:
         option(
             TEACHER,
             "--features",
-            metavar="GLOB",
-            help="Inner values that are to be like the teacher's too, by name; those that pruning has made "
-            "narrower are left out. Repeatable.",
+            metavar="auto|none|GLOB",
+            help="Inner values that are to be like the teacher's too: auto (default) for the last one of "
+            "each shape that pruning has left as it was, or by name; narrower ones are left out. Repeatable.",
         ),
     ] = None
     feature_weight: Annotated[
         float | None,
-        option(TEACHER, "--feature-weight", metavar="W", help="Weight of --features (default 1)."),
+        option(TEACHER, "--feature-weight", metavar="W", help="Weight of --features (default 100)."),
     ] = None
 
 
@@ -72,7 +72,10 @@ class TrainOptions(LossOptions):
     lr: Annotated[
         float | None,
         option(
-            TRAIN, "--lr", metavar="R", help="Largest learning rate (default 0.02 for sgd, 5e-4 for adamw)."
+            TRAIN,
+            "--lr",
+            metavar="R",
+            help="Largest learning rate (default 0.02 for sgd, 0.008 with a teacher, 5e-4 for adamw).",
         ),
     ] = None
     weight_decay: Annotated[

@@ -1,10 +1,9 @@
-"""Which values of a model are trained, and as what: scores of classes, other outputs, inner features."""
+"""Which outputs of a model are trained, and as what: scores of classes or other values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import torch
 from onnx import NodeProto, TensorProto
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from onnxprune.errors import InputError, UsageError
 from onnxprune.model.model import Model
-from onnxprune.model.naming import quoted
 
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 _LEAST_PROBABILITY = 1e-12
@@ -77,23 +75,6 @@ def form_of(found: Tensor) -> Form:
     return Form(classes=True, probabilities=bool((rows >= 0).all()) and sums_to_one)
 
 
-def feature_names(model: Model, teacher: Model, globs: Sequence[str]) -> tuple[str, ...]:
-    """The inner values of both models that some globs name.
-
-    Raises:
-        UsageError: a glob matches none.
-    """
-    own, other = _inner(model), set(_inner(teacher))
-    both = [name for name in own if name in other]
-    for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in both):
-            raise UsageError(
-                f"--features {quoted(glob)} names no value that model and teacher both have.",
-                hint=f"Such values are, for example: {', '.join(both[-4:]) or 'none'}.",
-            )
-    return tuple(name for name in both if any(fnmatchcase(name, glob) for glob in globs))
-
-
 def matching(own: Sequence[Tensor], taught: Sequence[Tensor]) -> list[bool]:
     """Which features can be compared: floating point and of the same shape."""
     return [
@@ -139,9 +120,3 @@ def _before_softmax(output: str, makers: dict[str, NodeProto]) -> str:
     if node is not None and node.op_type in ("Softmax", "LogSoftmax") and not node.domain:
         return node.input[0] if node.input[0] in makers else output
     return output
-
-
-def _inner(model: Model) -> list[str]:
-    outputs = {value.name for value in model.proto.graph.output}
-    made = (name for node in model.proto.graph.node for name in node.output if name)
-    return [name for name in made if name not in model.constants and name not in outputs]

@@ -52,7 +52,7 @@ class Objective:
             that cannot be.
         outputs: how many of these are outputs.
         distill: weight of the outputs beside that of the labels.
-        feature_weight: weight of the features.
+        feature_weight: weight of each of the features.
         temperature: of the distillation.
         smoothing: of the labels.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from onnxprune.torch_graph import write_back
 from onnxprune.training.augmentation import parse_augment
 from onnxprune.training.checkpoint import Checkpoint, run_key
 from onnxprune.training.division import Division, divide
+from onnxprune.training.features import AUTO
 from onnxprune.training.images import Augmenter, frames_of
 from onnxprune.training.journal import Journal, summary_writer
 from onnxprune.training.loop import Loop, Parts
@@ -54,6 +55,11 @@ class Task:
 
 def run_training(task: Task) -> Trained:
     """See ``onnxprune.training.train``."""
+    if task.teacher is not None:
+        task = replace(task, settings=task.settings.with_teacher())
+    if task.penalty is not None and task.settings.features == (AUTO,):
+        # what is to go would be held by its own values
+        task = replace(task, settings=replace(task.settings, features=()))
     device = _device(task.settings)
     runner = Runner(device, computes_in_half(task.settings.precision, device))
     with _backends(task.settings.threads), torch.random.fork_rng(_cards(device)), joined(device) as processes:
@@ -182,6 +188,7 @@ def _account(
         "steps": loop.steps,
         "peak_lr": task.settings.peak_lr,
         "distill": student.objective.distill,
+        "features": list(student.features),
         "inserted_batch_norms": len(student.module.inserted),
         "resumed_at_step": loop.resumed,
         "seconds": loop.seconds,

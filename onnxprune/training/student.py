@@ -13,15 +13,8 @@ from onnxprune.errors import UsageError
 from onnxprune.model.model import Model
 from onnxprune.torch_graph import insert_batch_norm, to_torch
 from onnxprune.torch_graph.module import BatchNorm, OnnxModule
-from onnxprune.training.heads import (
-    Form,
-    as_tuple,
-    feature_names,
-    form_of,
-    heads_of,
-    matching,
-    paired,
-)
+from onnxprune.training.features import feature_names
+from onnxprune.training.heads import Form, as_tuple, form_of, heads_of, matching, paired
 from onnxprune.training.objective import Objective, Term
 from onnxprune.training.pool import Pool
 from onnxprune.training.settings import TrainSettings
@@ -95,6 +88,7 @@ class Student:
         teacher: of the teacher, None without one.
         objective: the loss.
         form: of the first output.
+        features: inner values that are compared with the teacher's.
         normalised: whether batch normalisations take the statistics of the batch.
         notes: what the user should know.
     """
@@ -103,6 +97,7 @@ class Student:
     teacher: OnnxModule | None
     objective: Objective
     form: Form
+    features: tuple[str, ...]
     normalised: bool
     notes: tuple[str, ...]
 
@@ -155,7 +150,10 @@ def make_student(
     normalised = (module.batch_size or rank_batch) >= LEAST_BATCH
     if settings.batch_norm and normalised:
         _insert(module, first, runner)
-    return Student(module, own_teacher, objective, form_of(found[0]), normalised, notes)
+    compared = tuple(
+        name for name, term in zip(features, objective.taught[len(heads) :], strict=True) if term is not None
+    )
+    return Student(module, own_teacher, objective, form_of(found[0]), compared, normalised, notes)
 
 
 def train_mode(module: nn.Module, *, normalised: bool) -> None:
@@ -243,7 +241,7 @@ def _objective(
         terms,
         outputs,
         distill,
-        settings.feature_weight,
+        settings.feature_weight / max(1, sum(term is not None for term in terms[outputs:])),
         settings.temperature,
         settings.label_smoothing,
     )

@@ -1,0 +1,64 @@
+"""Inner values that a model is to share with its teacher."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+from small_networks import network
+from small_tasks import samples, source
+
+import onnxprune
+from onnxprune.errors import UsageError
+from onnxprune.training import TrainSettings, train
+from onnxprune.training.features import feature_names
+
+pytestmark = pytest.mark.frontends
+
+
+def narrower() -> onnxprune.Model:
+    """A copy whose first layer is narrower; values from ``c`` on have the shape that they had."""
+    return onnxprune.prune(source(), ratio=0.3, align="off", include=["conv1"]).model
+
+
+def renamed() -> onnxprune.Model:
+    """A network that computes the same with other operators."""
+    proto: onnx.ModelProto = network()
+    for node in proto.graph.node:
+        if node.op_type == "Relu":
+            node.op_type = "LeakyRelu"
+    return onnxprune.load_model(proto)
+
+
+def test_the_last_value_of_each_shape_that_is_left() -> None:
+    assert feature_names(narrower(), source(), ("auto",)) == ("d", "e")
+    assert feature_names(source(), source(), ("auto",)) == ("b", "d", "e")
+
+
+def test_nothing_of_a_teacher_that_is_another_network() -> None:
+    assert feature_names(narrower(), renamed(), ("auto",)) == ()
+
+
+def test_names_and_none() -> None:
+    assert feature_names(narrower(), source(), ("[a-d]",)) == ("a", "b", "c", "d")
+    assert feature_names(narrower(), source(), ("none",)) == ()
+    with pytest.raises(UsageError, match="'x' names no value"):
+        feature_names(narrower(), source(), ("a", "x"))
+
+
+def test_features_bring_the_outputs_nearer_to_the_teacher() -> None:
+    ends = {}
+    for features in ("auto", "none"):
+        own = TrainSettings(epochs=2, batch=32, lr=1e-4, features=(features,), distill=1.0)
+        found = train(narrower(), samples(256, labelled=False), own, teacher=source())
+        ends[features] = found.history[-1].validation_loss
+        assert found.account["features"] == {"auto": ["d", "e"], "none": []}[features]
+    assert ends["auto"] < ends["none"]
+
+
+def test_usual_rates() -> None:
+    given = {True: {"teacher": source()}, False: {}}
+    found = {
+        taught: train(narrower(), samples(64), TrainSettings(epochs=0), **more).account["peak_lr"]
+        for taught, more in given.items()
+    }
+    assert found == {True: 0.008, False: 0.02}
