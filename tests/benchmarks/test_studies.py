@@ -25,6 +25,7 @@ pytestmark = pytest.mark.frontends
 
 SCRIPTS = {
     "cp_resnet": ("| 47,349 | 47,349 |", "| 54,706 | 54,706 |"),
+    "distillation": ("'end'",),
     "li_resnet56": ("−9.3%", "−10.4%"),
     "passive": ("| 46,246 |", "| 42,056 |"),
     "peers": ("Torch-Pruning", "onnxsim"),
