@@ -178,12 +178,13 @@ def draw(study: Study, networks: Sequence[Network], axes: Any) -> None:
     axes.legend(fontsize=7)
 
 
-_ABOUT = """Networks are pruned to {times:.1f} times fewer MACs and repaired by the defaults with data \
-({samples} training images without labels), then trained for {epochs:g} epochs with the network before \
-pruning as the teacher and the other settings as they are by default. Log-loss in nats and accuracy are \
-those on 4 % of the training images, which are held back here and which the sources were trained on; no \
-test image is used. With `--features auto` the last inner values of each shape that pruning has left are compared with \
-the teacher's; where every layer is cut there are none."""
+_ABOUT = """Networks are pruned to {times:.1f} times fewer MACs and repaired by the defaults with \
+data ({samples} training images without labels), then trained for {epochs:g} epochs with the \
+network before pruning as the teacher and the other settings as they are by default. Log-loss in \
+nats and accuracy are those on 4 % of the training images, which are held back here and which the \
+sources were trained on; no test image is used. With `--features auto` the last inner values of \
+each shape that pruning has left are compared with the teacher's; where every layer is cut there \
+are none."""
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -34,7 +34,7 @@ def inner_products(vectors: Array, *, centred: bool = False) -> Floats:
 
 def _multipliable(block: Array) -> Array:
     """Numbers of which no product overflows: in double precision where they are large, and cut at 1e150."""
-    if block.size and np.abs(block).max() > _LARGE:
+    if block.size and float(np.abs(block).max()) > _LARGE:  # half precision has no such number
         return np.clip(block.astype(np.float64), -_HUGE, _HUGE)
     return block
 

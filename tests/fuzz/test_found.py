@@ -101,6 +101,22 @@ def test_weights_at_the_end_of_the_range_are_ranked_without_a_warning(value: flo
     assert result.report.cuts
 
 
+@pytest.mark.parametrize("criterion", ["geometric_median", "cosine"])
+def test_weights_of_half_precision_are_compared_without_a_warning(criterion: str) -> None:
+    made = behind_layers("y = Relu (b)")
+    for tensor in made.graph.initializer:
+        values = np.random.default_rng(0).standard_normal(tuple(tensor.dims)).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    for value in (*made.graph.input, *made.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = onnxprune.prune(
+            made, ratio=0.4, criterion=criterion, repair="merge", align="off", threads=1, verify=False
+        )
+    assert result.report.cuts
+
+
 def test_a_gather_beyond_the_last_axis() -> None:
     made = behind_layers("c = Gather <axis = 7> (b, z) y = Relu (c)", z=[0])
     with pytest.raises(InputError):
