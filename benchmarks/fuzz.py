@@ -23,7 +23,7 @@ from pathlib import Path
 
 from fuzzing import bases, processes
 from fuzzing.cases import KINDS, ROUND, SEED, case
-from fuzzing.outcome import CLEANED, GOOD, MISSED, REFUSED, SHOWN, UNVERIFIED, VERIFIED, Outcome
+from fuzzing.outcome import CLEANED, GOOD, LARGE, MISSED, REFUSED, SHOWN, UNVERIFIED, VERIFIED, Outcome
 from harness import table, write_page
 
 COLUMNS = (VERIFIED, CLEANED, SHOWN, MISSED, UNVERIFIED, REFUSED)
@@ -38,8 +38,9 @@ PROMISE = (
 COLUMNS_SAY = (
     "*verified*: cut, and equal to the masked source. *cleaned*: nothing to cut, equal to the source. "
     "*shown*: `inspect`. *missed*: verified, but a budget was out of reach, exit code 1. *unverified*: "
-    "written, and the report says why it could not be compared. *refused*: exit code 2. *defects*: anything "
-    "else."
+    "written, and the report says why it could not be compared. *refused*: exit code 2; for want of memory "
+    f"only where the inputs are stated so large that a value has over {LARGE:,} elements a sample. "
+    "*defects*: anything else."
 )
 APART = 1000
 """Every so many inputs one is also run as a program of its own, whose exit code has to be the same."""

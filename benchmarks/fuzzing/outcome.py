@@ -21,6 +21,9 @@ VERIFIED, UNVERIFIED, CLEANED, SHOWN, MISSED, REFUSED = (
 GOOD = (VERIFIED, CLEANED, UNVERIFIED, SHOWN, MISSED, REFUSED)
 """Ways in which a run may end. ``unverified``: written, and the report says why it could not be compared;
 ``missed``: written and verified, but a budget was out of reach."""
+LARGE = 1 << 26
+"""Elements of a value, a sample, by which a model may rightly need more memory than a process has here."""
+
 _OUT_OF_MEMORY = "There is not enough memory"
 _BUG = "This is a bug in onnxprune"
 
@@ -106,9 +109,18 @@ def _refusal(case: Case, said: str, ended: Ended, folder: Path) -> tuple[str, st
     heads = [line.partition(": ")[0] for line in lines]
     if heads not in (["error"], ["error", "hint"]) or ended.stdout:
         return "not one clear error", (said + ended.stdout.decode("utf-8", "replace"))[-600:]
-    if _OUT_OF_MEMORY in said:
+    if _OUT_OF_MEMORY in said and _largest(folder / MODEL) < LARGE:
         return "memory", lines[0]
     return REFUSED, plain(lines[0].removeprefix("error: "))
+
+
+def _largest(path: Path) -> int:
+    """Elements of the largest value of a model, by the sizes that it states for its inputs."""
+    from onnxprune import load_model
+    from onnxprune.model.trace import trace_pair
+
+    traced = trace_pair(load_model(path)).first
+    return traced.largest[0] // max(1, traced.freeze.batch)
 
 
 def _success(case: Case, ended: Ended, folder: Path) -> tuple[str, str]:
