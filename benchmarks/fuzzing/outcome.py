@@ -115,11 +115,14 @@ def _refusal(case: Case, said: str, ended: Ended, folder: Path) -> tuple[str, st
 
 
 def _largest(path: Path) -> int:
-    """Elements of the largest value of a model, by the sizes that it states for its inputs."""
-    from onnxprune import load_model
+    """Elements of the largest value of a model, by the sizes that it states for its inputs; 0 for no model."""
+    from onnxprune import OnnxPruneError, load_model
     from onnxprune.model.trace import trace_pair
 
-    traced = trace_pair(load_model(path)).first
+    try:
+        traced = trace_pair(load_model(path)).first
+    except OnnxPruneError:
+        return 0
     return traced.largest[0] // max(1, traced.freeze.batch)
 
 

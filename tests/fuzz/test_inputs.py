@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from onnx import parser
 
 PER_TEST = 50
 NODE_MODELS = "node models of onnx"
@@ -62,6 +64,13 @@ def test_what_is_otherwise_is_noticed(tmp_path: Path) -> None:
     assert {name: judge(given, ended, tmp_path).verdict for name, ended in endings.items()} == {
         name: name for name in endings
     }
+    for channels, verdict in ((3, "memory"), (30, "refused")):
+        text = f"g (float[n, {channels}, 16, {1 << 20}] x) => (float y) {{ y = Relu (x) }}"
+        content = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}').SerializeToString()
+        (tmp_path / MODEL).write_bytes(content)
+        found = judge(replace(given, files={MODEL: content}), endings["memory"], tmp_path)
+        assert found.verdict == verdict
+    (tmp_path / MODEL).write_bytes(b"x")
     (tmp_path / "out.onnx.tmp").write_bytes(b"")
     assert judge(given, endings["refused"], tmp_path).verdict == "output left behind"
     (tmp_path / MODEL).write_bytes(b"y")
