@@ -27,9 +27,9 @@ LEFT = 0.476
 
 SAMPLES = 512
 EPOCHS = 0.5
-RATES = (0.002, 0.004, 0.008, 0.016, 0.032)
+RATES = (0.002, 0.004, 0.008, 0.016)
 WEIGHTS = (10.0, 1000.0)
-"""Of the inner values, beside the default, at the middle rate."""
+"""Of the inner values, beside the default, at the default rate."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class Network:
 
     Attributes:
         path: in the cache if it begins with ``networks``, else in the shared folder.
-        whole: whether it is trained at every rate.
+        features: ``--features`` that it is trained with.
     """
 
     title: str
     path: str
     data: ImageSet
     augment: str
-    whole: bool = True
+    features: tuple[str, ...] = ("none", "auto")
 
     @property
     def name(self) -> str:
@@ -59,8 +59,7 @@ class Network:
 
 NETWORKS = (
     Network("ResNet-20, CIFAR-10", "models/resnet20_cifar10.onnx", CIFAR10, "cifar"),
-    Network("ResNet-56, CIFAR-10", "models/resnet56_cifar10.onnx", CIFAR10, "cifar", whole=False),
-    Network("SCNNB, Fashion-MNIST", "networks/scnnb_fashion.onnx", FASHION, "flip"),
+    Network("SCNNB, Fashion-MNIST", "networks/scnnb_fashion.onnx", FASHION, "flip", ("none",)),
 )
 
 
@@ -79,10 +78,9 @@ class Way:
 
 
 def ways(network: Network) -> Sequence[Way]:
-    """All rates with and without inner values; or one."""
-    rates = RATES if network.whole else RATES[2:3]
-    found = [Way(rate, features) for rate in rates for features in ("none", "auto")]
-    return [*found, *(Way(RATES[2], "auto", weight) for weight in WEIGHTS if network.whole)]
+    """Every rate, with and without inner values where there are some; and other weights of these."""
+    found = [Way(rate, features) for rate in RATES for features in network.features]
+    return [*found, *(Way(RATES[2], "auto", weight) for weight in WEIGHTS if "auto" in network.features)]
 
 
 def cut(study: Study, network: Network) -> Path:
@@ -160,7 +158,8 @@ def page(study: Study, networks: Sequence[Network]) -> None:
 def draw(study: Study, networks: Sequence[Network], axes: Any) -> None:
     """Log-loss after the training against the rate, relative to the one before."""
     for place, network in enumerate(networks):
-        for features, style in (("none", "--"), ("auto", "-")):
+        for features in network.features:
+            style = "-" if features == "auto" else "--"
             own = [way for way in ways(network) if way.features == features and way.weight == Way.weight]
             found = [run(study, network, way) for way in own]
             axes.plot(

@@ -115,7 +115,7 @@ def _refusal(case: Case, said: str, ended: Ended, folder: Path) -> tuple[str, st
 
 
 def _largest(path: Path) -> int:
-    """Elements of the largest value of a model, by the sizes that it states for its inputs; 0 for no model."""
+    """Elements of the largest value of a model, by the sizes of its inputs; 0 where it is no model."""
     from onnxprune import OnnxPruneError, load_model
     from onnxprune.model.trace import trace_pair
 
