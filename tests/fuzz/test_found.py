@@ -8,13 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import oracle
 import pytest
-from onnx import ModelProto, TensorProto, helper, numpy_helper, parser
+from onnx import AttributeProto, ModelProto, TensorProto, helper, numpy_helper, parser
 from operator_case import build
 from operator_tables import CASES
 from strategies import random_graph
 
 import onnxprune
 from onnxprune.errors import InputError
+from onnxprune.surgery.tidy import tidy
 
 KERNELS = {"k": (8, 3, 3, 3), "k2": (4, 8, 1, 1)}
 
@@ -115,6 +116,15 @@ def test_weights_of_half_precision_are_compared_without_a_warning(criterion: str
             made, ratio=0.4, criterion=criterion, repair="merge", align="off", threads=1, verify=False
         )
     assert result.report.cuts
+
+
+def test_attributes_that_are_empty_lists() -> None:
+    """Where a computed value loses its reader, the graph goes through onnx-graphsurgeon, which loses their type."""
+    made = behind_layers("s = Shape (a) y = Relu (b)")
+    made.graph.node[0].attribute.add(name="strides", type=AttributeProto.INTS)
+    proto, _ = tidy(made, {}, [], {"s"})
+    assert [node.op_type for node in proto.graph.node] == ["Conv", "Conv", "Relu"]
+    assert proto.graph.node[0].attribute[0].type == AttributeProto.INTS
 
 
 def test_a_gather_beyond_the_last_axis() -> None:
