@@ -27,7 +27,7 @@ LEFT = 0.476
 
 SAMPLES = 512
 EPOCHS = 0.5
-RATES = (0.002, 0.004, 0.008, 0.016)
+RATES = (0.004, 0.008, 0.016)
 WEIGHTS = (10.0, 1000.0)
 """Of the inner values, beside the default, at the default rate."""
 
@@ -80,7 +80,7 @@ class Way:
 def ways(network: Network) -> Sequence[Way]:
     """Every rate, with and without inner values where there are some; and other weights of these."""
     found = [Way(rate, features) for rate in RATES for features in network.features]
-    return [*found, *(Way(RATES[2], "auto", weight) for weight in WEIGHTS if "auto" in network.features)]
+    return [*found, *(Way(RATES[1], "auto", weight) for weight in WEIGHTS if "auto" in network.features)]
 
 
 def cut(study: Study, network: Network) -> Path:

@@ -76,7 +76,7 @@ JOBS = (
         "ResNet-20, CIFAR-10",
         "models/resnet20_cifar10.onnx",
         0.476,
-        16,
+        10,
         {"augment": "cifar", **DISTILLED},
     ),
     Job(

@@ -26,8 +26,11 @@ _LEAST_RANK = 3
 _SAME = 0.9
 """Share of a model's values that its teacher makes with the same operators, or it is another network."""
 
-_NORMALISED = frozenset({"Conv", "ConvTranspose"})
+_PASSED_OVER = frozenset({"Conv", "ConvTranspose"})
 """Operators whose own results are not chosen: what a module returns has no normalisation behind it."""
+_PASSED_OVER |= {"Cast", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape"}
+_PASSED_OVER |= {"Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
+"""Nor are those of operators that only move what is there."""
 
 
 def feature_names(model: Model, teacher: Model, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -67,13 +70,26 @@ def _last_of_each_shape(
     if len(same) < _SAME * len(own):
         return ()
     shapes, theirs = trace_pair(model).first.shapes, trace_pair(teacher).first.shapes
+    inner = _before_weights(model)
     last: dict[tuple[int, ...], str] = {}
     for name in same:
         shape = shapes.get(name, ())
-        if len(shape) >= _LEAST_RANK and shape == theirs.get(name) and own[name].op_type not in _NORMALISED:
+        plain = name in inner and own[name].op_type not in _PASSED_OVER
+        if plain and len(shape) >= _LEAST_RANK and shape == theirs.get(name):
             last.pop(shape, None)
             last[shape] = name
     return tuple(last.values())[-MOST:]
+
+
+def _before_weights(model: Model) -> set[str]:
+    """The values that weights are still multiplied with; behind the last ones all is the output itself."""
+    found: set[str] = set()
+    for node in reversed(model.proto.graph.node):
+        constants = (model.constants.get(name) for name in node.input)
+        weighs = any(constant is not None and len(constant.shape) > 1 for constant in constants)
+        if weighs or not found.isdisjoint(node.output):
+            found.update(node.input)
+    return found
 
 
 def _inner(model: Model) -> dict[str, NodeProto]:

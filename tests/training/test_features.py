@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 from small_networks import network
 from small_tasks import samples, source
 
@@ -32,6 +34,27 @@ def renamed() -> onnxprune.Model:
 def test_the_last_value_of_each_shape_that_is_left() -> None:
     assert feature_names(narrower(), source(), ("auto",)) == ("d", "e")
     assert feature_names(source(), source(), ("auto",)) == ("b", "d", "e")
+
+
+def test_what_is_the_output_in_another_form_is_not_chosen() -> None:
+    """A head that is a convolution, and an average over the image behind it."""
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "head"], ["c"]),
+        helper.make_node("Relu", ["c"], ["d"]),
+        helper.make_node("GlobalAveragePool", ["d"], ["e"]),
+        helper.make_node("Flatten", ["e"], ["y"]),
+    ]
+    ends = [("image", ["n", 3, 8, 8]), ("y", ["n", 10])]
+    image, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in ends)
+    weights = {"w": (8, 3, 3, 3), "head": (10, 8, 1, 1)}
+    tensors = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in weights.items()]
+    opsets = [helper.make_opsetid("", 17)]
+    proto = helper.make_model(helper.make_graph(nodes, "g", [image], [y], tensors), opset_imports=opsets)
+    proto.ir_version = 8
+    model = onnxprune.load_model(proto)
+    assert feature_names(model, model, ("auto",)) == ("b",)
 
 
 def test_nothing_of_a_teacher_that_is_another_network() -> None:
