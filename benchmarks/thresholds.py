@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from harness import ROOT, table
-from study import BATCHES, CIFAR10, Figures, Study, shown, totals
+from study import CIFAR10, Figures, Study, shown, totals
 
 import onnxprune
 from onnxprune import load_model
@@ -29,7 +29,9 @@ REPAIRS = ("none", "merge")
 """``merge`` gives what a correlated channel did to the one that stands in for it."""
 
 SAMPLES = 1024
-EPOCHS = 10
+EPOCHS = 4
+"""With the network before pruning as the teacher."""
+
 TUNED = ((0.3, 0.8), (0.5, 0.6))
 """Pairs of thresholds that are fine-tuned too."""
 
@@ -74,7 +76,11 @@ def tuned(study: Study, entropy: float, correlation: float) -> Figures | None:
 
     def make() -> Figures:
         model = study.tune(
-            load_model(study.folder / f"{name}.onnx"), CIFAR10, EPOCHS, augment="cifar", **BATCHES
+            load_model(study.folder / f"{name}.onnx"),
+            CIFAR10,
+            EPOCHS,
+            teacher=load_model(SOURCE),
+            augment="cifar",
         )
         return study.measure(model, CIFAR10)
 
@@ -104,7 +110,8 @@ def page(study: Study, grid: Sequence[tuple[float, float]]) -> None:
         )
     heads = ["entropy", "correlation", "filters left", "parameters", "pruned", "MACs less"]
     said = "\n".join(
-        f"- entropy {entropy:g}, then correlation {correlation:g}, fine-tuned for {EPOCHS} epochs: "
+        f"- entropy {entropy:g}, then correlation {correlation:g}, fine-tuned for {EPOCHS} epochs with the "
+        "source as teacher: "
         f"{shown(tuned(study, entropy, correlation))} %"
         for entropy, correlation in TUNED
     )
@@ -119,13 +126,14 @@ def page(study: Study, grid: Sequence[tuple[float, float]]) -> None:
 
 def draw(study: Study, grid: Sequence[tuple[float, float]], whole: int, axes: Any) -> None:
     """Accuracy against the share of the parameters that went; a line a threshold of correlation."""
-    for correlation in dict.fromkeys(second for _, second in grid):
+    for place, correlation in enumerate(dict.fromkeys(second for _, second in grid)):
         for repair, style in zip(REPAIRS, ("--", "-"), strict=True):
             found = [cell(study, first, second, repair) for first, second in grid if second == correlation]
             axes.plot(
                 [100 * (1 - own["parameters"] / whole) for own in found],
                 [own["accuracy"] for own in found],
                 style,
+                color=f"C{place}",
                 marker=".",
                 label=f"correlation {correlation:g}, {repair}",
             )
