@@ -99,21 +99,17 @@ def run(study: Study, network: Network, way: Way) -> Figures:
     """One training; its start and end on images that are held back of the training set."""
 
     def make() -> Figures:
-        from onnxprune.training import TrainSettings, train
-
-        model = load_model(cut(study, network))
-        own = TrainSettings(
-            epochs=EPOCHS,
+        found = study.train(
+            load_model(cut(study, network)),
+            network.data,
+            EPOCHS,
+            teacher=load_model(network.file(study)),
             lr=way.rate,
             features=(way.features,),
             feature_weight=way.weight,
             augment=network.augment,
             validation=0.04,
-            device=study.device,
-            threads=study.threads,
         )
-        samples = study.samples(network.data, model, "train")
-        found = train(model, samples, own, teacher=load_model(network.file(study)))
         first, last = found.history[0], found.history[-1]
         return {
             "start": first.validation_loss,

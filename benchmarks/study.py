@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasets
 import harness
@@ -36,6 +36,9 @@ import make_fixtures
 from export import export
 from image_sets import CIFAR10, ESC10, FASHION, MNIST, ImageSet
 from training import Recipe
+
+if TYPE_CHECKING:
+    from onnxprune.training import Trained
 
 Item = TypeVar("Item")
 Figures = dict[str, Any]
@@ -171,6 +174,12 @@ class Study:
         self, model: Model, data: ImageSet, epochs: float, *, teacher: Model | None = None, **options: Any
     ) -> Model:
         """Fine-tune on the training set; the weights of the best epoch on a part held back of it."""
+        return self.train(model, data, epochs, teacher=teacher, **options).model
+
+    def train(
+        self, model: Model, data: ImageSet, epochs: float, *, teacher: Model | None = None, **options: Any
+    ) -> Trained:
+        """The same with an account of it; ends the process where it is told to stop."""
         from onnxprune.training import TrainSettings, train
 
         settings = TrainSettings(
@@ -179,7 +188,10 @@ class Study:
             threads=self.threads,
             **options,
         )
-        return train(model, self.samples(data, model, "train"), settings, teacher=teacher).model
+        found = train(model, self.samples(data, model, "train"), settings, teacher=teacher)
+        if found.interrupted:
+            raise SystemExit("stopped; the same command goes on with the case that it was at")
+        return found
 
     @cache  # noqa: B019  there is one study, which lives as long as the process
     def _pixels(self, data: ImageSet, part: str) -> tuple[Any, Any]:
