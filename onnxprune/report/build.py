@@ -15,6 +15,7 @@ from typing import Any
 from onnxprune.coupling import Coupling
 from onnxprune.coupling.groups import Indices, Layer
 from onnxprune.model import Model
+from onnxprune.model.naming import readable
 from onnxprune.report import measure
 from onnxprune.report.document import Change, LayerRow, Status
 from onnxprune.surgery import Cut
@@ -28,10 +29,10 @@ def describe_source(model: Model) -> dict[str, Any]:
         "bytes": model.nbytes,
         "sha256": model.sha256,
         "external_data": [_beside(path, model) for path in model.external],
-        "opset": {imported.domain or "ai.onnx": imported.version for imported in proto.opset_import},
+        "opset": {readable(own.domain) or "ai.onnx": own.version for own in proto.opset_import},
         "ir_version": proto.ir_version,
-        "producer": f"{proto.producer_name} {proto.producer_version}".strip(),
-        "graph": proto.graph.name,
+        "producer": f"{readable(proto.producer_name)} {readable(proto.producer_version)}".strip(),
+        "graph": readable(proto.graph.name),
         "nodes": len(proto.graph.node),
     }
 

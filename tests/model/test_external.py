@@ -112,6 +112,21 @@ def test_faulty_references(tmp_path: Path, entries: dict[str, object], message: 
     assert message in refused(with_weight(folder, **entries))
 
 
+@pytest.mark.parametrize("number", [b"\x01", b"\x81\x80\x80\x00"])
+def test_external_data_without_a_word_on_where_they_are(number: bytes) -> None:
+    """The number of the field may take more bytes than it needs."""
+    filler = "." * (len(number) - 1)
+    plain = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1], doc_string=filler)
+    plain.data_location = TensorProto.EXTERNAL
+    content = model_of([helper.make_node("Relu", ["w"], ["y"])], [plain]).SerializeToString()
+    text = b"b" + bytes([len(filler)]) + filler.encode()
+    stored = plain.SerializeToString()
+    spelled = stored.replace(text, b"b\x00").replace(b"p\x01", b"p" + number)
+    assert len(spelled) == len(stored)
+    with pytest.raises(InputError, match="'w' lies in another file"):
+        load_model(content.replace(stored, spelled))
+
+
 def test_location_that_is_not_text(tmp_path: Path) -> None:
     path = external_model(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"weights.bin", b"\xff" * 11))

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from reports import layer, report
+from small_networks import network
 
+import onnxprune
 from onnxprune.errors import InputError
 from onnxprune.report import claims, dumps, read_claims
 
@@ -57,6 +59,17 @@ def test_names_of_any_script_survive(tmp_path: Path) -> None:
     path.write_text(dumps(own.to_dict()), encoding="ascii")
     assert json.loads(path.read_text())["layers"][0]["name"] == "卷积\x1b\udc80"
     assert read_claims(path).cuts == own.cuts
+
+
+def test_texts_that_are_not_utf_8(tmp_path: Path) -> None:
+    """Protobuf hands them over as bytes."""
+    model = network()
+    model.graph.name, model.producer_name = "a-graph", "a-producer"
+    content = model.SerializeToString().replace(b"a-graph", b"\xff-graph").replace(b"a-prod", b"\xff-prod")
+    (tmp_path / "model.onnx").write_bytes(content)
+    report = onnxprune.prune(tmp_path / "model.onnx", ratio=0.4, verify=False).report
+    found = json.loads(dumps(report.to_dict()))["source"]
+    assert (found["graph"], found["producer"]) == (r"\xff-graph", r"\xff-producer")
 
 
 def test_claims_of_a_plain_run() -> None:
