@@ -27,7 +27,7 @@ LEFT = 0.476
 
 SAMPLES = 512
 EPOCHS = 0.5
-RATES = (0.004, 0.008, 0.016)
+RATES = (0.004, 0.008)
 WEIGHTS = (10.0, 1000.0)
 """Of the inner values, beside the default, at the default rate."""
 
