@@ -26,7 +26,7 @@ _SCALARS = {"value_float": TensorProto.FLOAT, "value_int": TensorProto.INT64}
 
 _SIGNS = (b"location", b"p\x01", b"p\x81")
 """One of them is in every message that has a tensor with external data: the key of the place, or the field
-that says so, also where its number takes more bytes than it needs. A look at every tensor takes much longer."""
+that says so, also where its number takes more bytes than it needs. A look at every tensor takes longer."""
 
 
 @dataclass
