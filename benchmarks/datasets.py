@@ -68,6 +68,7 @@ class Use:
 
 USES = (
     Use("*_fashion", "fashion", FASHION_VALUES),
+    Use("cp_resnet_mnist", "mnist", "scale=1/255,mean=0.1307,std=0.3081"),
     Use("lenet5_mnist", "mnist", "scale=1/255,pad=2"),
     Use("mlperf_resnet8_cifar10", "cifar10", "raw"),
     Use("*_cifar10*", "cifar10", IMAGENET_VALUES),
