@@ -73,7 +73,8 @@ class _Surgeon:
                 rule.fix(site, editor)
                 self._carry_out(editor)
         self._refresh_declared_shapes()
-        numbers = keep_numbers(self.coupling, self.survivors, self.proto, self.overlays)
+        resized = {name: constant.shape for name, constant in cut.changed.items()}
+        numbers = keep_numbers(self.coupling, self.survivors, self.proto, self.overlays, resized)
         for (index, i), values in numbers.constants.items():
             self._set_input(self.proto.graph.node[index], i, values)
         overlays = [(index + len(self.nodes), i, mask, own) for index, i, mask, own in numbers.overlays]

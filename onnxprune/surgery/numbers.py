@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from onnxprune.coupling.coupling import Coupling, Survivors
 from onnxprune.model.constants import Array
-from onnxprune.model.trace import computed_from
+from onnxprune.model.trace import Shape, computed_from
 from onnxprune.surgery.tidy import Overlay
 
 Mask = npt.NDArray[np.bool_]
@@ -33,7 +33,11 @@ class Numbers:
 
 
 def keep_numbers(
-    coupling: Coupling, survivors: Survivors, proto: ModelProto, overlays: Iterable[Overlay]
+    coupling: Coupling,
+    survivors: Survivors,
+    proto: ModelProto,
+    overlays: Iterable[Overlay],
+    resized: Mapping[str, Shape],
 ) -> Numbers:
     """Find the operands that would change because a size that they are computed from was cut.
 
@@ -47,11 +51,15 @@ def keep_numbers(
         survivors: what is left of its axes.
         proto: the light graph after all fix-ups but the overlays, its nodes in the order of the source.
         overlays: that fix-ups have asked for.
+        resized: shapes that constants have after the cut, by name; those that keep theirs may be absent.
     """
     given = {(index, i): (mask, values) for index, i, mask, values in overlays}
-    keeper = _Keeper(coupling, proto, given)
+    keeper = _Keeper(coupling, proto, given, resized)
+    axes = coupling.engine.axes
     cut = {
-        name: tuple(int(survivors.mask(axis).sum()) for axis in coupling.engine.axes[name])
+        name: resized[name]
+        if name in resized
+        else tuple(int(survivors.mask(axis).sum()) for axis in axes[name])
         for name in keeper.measured()
     }
     shapes = coupling.engine.traces.first.shapes
@@ -64,9 +72,14 @@ def keep_numbers(
 
 class _Keeper:
     def __init__(
-        self, coupling: Coupling, proto: ModelProto, overlays: dict[Place, tuple[Mask, Array]]
+        self,
+        coupling: Coupling,
+        proto: ModelProto,
+        overlays: dict[Place, tuple[Mask, Array]],
+        resized: Mapping[str, Shape],
     ) -> None:
         self.engine = coupling.engine
+        self.sized = {*self.engine.axes, *resized}
         self.before = self.engine.traces.first.values
         self.source = coupling.model.proto.graph.node
         self.nodes = proto.graph.node
@@ -78,7 +91,7 @@ class _Keeper:
         """Values whose sizes numbers are computed from."""
         for node in self.source:
             if node.output and node.output[0] in self.before:
-                yield from (name for name in node.input if name in self.engine.axes)
+                yield from (name for name in node.input if name in self.sized)
 
     def keep(self) -> None:
         """Write changed entries down, or restore the sizes that they come of."""
@@ -105,7 +118,7 @@ class _Keeper:
         sizes = {
             name
             for node in self.source
-            if any(read in self.engine.axes for read in node.input)
+            if any(read in self.sized for read in node.input)
             for name in node.output
             if name in self.before
         }

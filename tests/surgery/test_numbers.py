@@ -61,3 +61,22 @@ def test_a_reshape_keeps_what_was_computed_from_another_tensor(
     for batch in (1, 3):
         x = np.random.default_rng(batch).standard_normal((batch, 5)).astype(np.float32)
         check(model, made.model.to_proto(), made.cuts, feed={"x": x})
+
+
+@pytest.mark.parametrize("measured", ["w", "bias"])
+def test_the_size_of_weights_that_are_cut(measured: str) -> None:
+    """Asked of a matrix, whose readers share its axes, or of a vector, whose readers each have their own."""
+    body = f"""c = Shape({measured}) n = Gather(c, last) t = Unsqueeze(n, axis) shape = Concat<axis=0>(t, rest)
+        m = MatMul(x, w) h = Add(m, bias) k = MatMul(h, u) r = Reshape(k, shape) y = ReduceMax<axes=[1]>(r)"""
+    head = '<ir_version: 8, opset_import: ["" : 17]> g (float[n,5] x) => (float[a,b] y)'
+    model = parser.parse_model(f"{head} {{ {body} }}")
+    rng = np.random.default_rng(0)
+    shapes = {"w": (5, 8), "bias": (8,), "u": (8, 16)}
+    weights = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    tensors = [numpy_helper.from_array(value, name) for name, value in {**weights, **CONSTANTS}.items()]
+    model.graph.initializer.extend(tensors)
+    coupling = couple(load_model(model))
+    group = next(own for own in coupling.structure.groups if own.size == 8)
+    cut = apply(coupling, {group.name: np.arange(5)})
+    assert cut.cuts["w"]["1"]["kept"] == list(range(5))
+    check(model, cut.model.to_proto(), cut.cuts)
