@@ -127,6 +127,11 @@ def test_attributes_that_are_empty_lists() -> None:
     assert proto.graph.node[0].attribute[0].type == AttributeProto.INTS
 
 
+def test_an_axis_that_is_inserted_twice() -> None:
+    with pytest.raises(InputError, match="does not run"):
+        onnxprune.prune(behind_layers("y = Unsqueeze (b, a)", a=[2, 2]), ratio=0.4, threads=1)
+
+
 def test_a_gather_beyond_the_last_axis() -> None:
     made = behind_layers("c = Gather <axis = 7> (b, z) y = Relu (c)", z=[0])
     with pytest.raises(InputError):
