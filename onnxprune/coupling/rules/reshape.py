@@ -142,7 +142,7 @@ def unsqueeze(site: Site) -> list[Axes]:
     rank = len(site.axes(0)) + len(given)
     new = {a % rank for a in given}
     if len(new) < len(given):
-        raise Unfollowable(f"it inserts the axes {given}, some of them twice")
+        raise Unfollowable("it inserts an axis twice")
     rest = iter(site.axes(0))
     return [
         [site.labels.pinned(1, "it has a single channel") if k in new else next(rest) for k in range(rank)]
