@@ -75,7 +75,7 @@ class TrainOptions(LossOptions):
             TRAIN,
             "--lr",
             metavar="R",
-            help="Largest learning rate (default 0.02 for sgd, 0.008 with a teacher, 5e-4 for adamw).",
+            help="Largest learning rate (default 0.02 for sgd, 0.004 with a teacher, 5e-4 for adamw).",
         ),
     ] = None
     weight_decay: Annotated[

@@ -84,4 +84,4 @@ def test_usual_rates() -> None:
         taught: train(narrower(), samples(64), TrainSettings(epochs=0), **more).account["peak_lr"]
         for taught, more in given.items()
     }
-    assert found == {True: 0.008, False: 0.02}
+    assert found == {True: 0.004, False: 0.02}
