@@ -16,8 +16,8 @@ OPTIMIZERS: Mapping[str, float] = MappingProxyType({"sgd": 0.02, "adamw": 5e-4})
 """The optimisers and the peak learning rate that each of them gets where none is given."""
 
 DISTILLED: Mapping[str, float] = MappingProxyType({"sgd": 0.004, "adamw": 5e-4})
-"""The same where there is a teacher. Its loss is curved more than that of labels: half an epoch at 0.004 brings
-a repaired ResNet nearer to its teacher, at 0.008 hardly or not (docs/benchmarks/distillation.md)."""
+"""The same where there is a teacher. Its loss is curved more than that of labels: half an epoch at 0.004
+brings a repaired ResNet nearer to its teacher, at 0.008 hardly or not (docs/benchmarks/distillation.md)."""
 
 SCHEDULES = ("cosine", "onecycle", "constant")
 PRECISIONS = ("auto", "fp32", "bf16")
