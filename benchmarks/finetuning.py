@@ -65,7 +65,13 @@ JOBS = (
         "models/resnet56_cifar10.onnx",
         0.476,
         16,
-        {"augment": "cifar", "lr": 0.008, "validation": 0.02},
+        {
+            "augment": "cifar",
+            "lr": 0.008,
+            "validation": 0.02,
+            "features": ("/layer?/layer?.8/Relu_1_output_0",),  # ends of the stages, as --features auto
+            "feature_weight": 150.0,
+        },
     ),
     Job(
         "resnet20",
