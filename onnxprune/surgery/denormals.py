@@ -45,6 +45,6 @@ def _has_denormals(constant: Constant) -> bool:
 
 def _denormal(values: Array, data_type: int) -> Array:
     unsigned, exponent, fraction = LAYOUTS[data_type]
-    bits = np.ascontiguousarray(values).view(unsigned)
+    bits = np.asarray(values, order="C").view(unsigned)  # which leaves a single number without axes
     found: Array = ((bits & unsigned(exponent)) == 0) & ((bits & unsigned(fraction)) != 0)
     return found

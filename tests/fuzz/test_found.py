@@ -132,6 +132,20 @@ def test_an_axis_that_is_inserted_twice() -> None:
         onnxprune.prune(behind_layers("y = Unsqueeze (b, at)", at=[2, 2]), ratio=0.4, threads=1)
 
 
+def test_a_piece_without_a_name() -> None:
+    made = behind_layers("c, d = Split <axis = 1> (b) y = Relu (c)")
+    made.graph.node[2].output[1] = ""
+    with pytest.raises(InputError, match="one of its outputs has no name"):
+        onnxprune.prune(made, ratio=0.4, align="off", threads=1)
+
+
+def test_a_single_number_that_is_denormal() -> None:
+    made = behind_layers("y = Mul (b, tiny)")
+    made.graph.initializer.append(numpy_helper.from_array(np.array(1e-42, np.float32), "tiny"))
+    result = onnxprune.prune(made, ratio=0.4, align="off", threads=1)
+    assert result.model.constants["tiny"].values() == 0
+
+
 def test_a_gather_beyond_the_last_axis() -> None:
     made = behind_layers("c = Gather <axis = 7> (b, z) y = Relu (c)", z=[0])
     with pytest.raises(InputError):

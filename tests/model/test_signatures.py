@@ -31,6 +31,10 @@ FAULTS: dict[str, tuple[NodeProto, str]] = {
         helper.make_node("SpaceToDepth", ["x"], ["y"], blocksize=0),
         "its attribute 'blocksize' is 0 where 1 is the least",
     ),
+    "a piece without a name": (
+        helper.make_node("Split", ["x"], ["y", ""], axis=0),
+        "one of its outputs has no name",
+    ),
     "no graph": (IF, "its attribute 'then_branch' has no value"),
 }
 
