@@ -7,6 +7,8 @@ OnnxPruneError                what went wrong, where, and what to do about it
 ├── OutputError               a result cannot be written
 ├── MissingExtraError         an optional dependency is not installed
 └── VerificationError         the pruned model does not equal the masked source
+
+Stopped is no such error: it is the KeyboardInterrupt of a training that a signal has stopped.
 """
 
 from __future__ import annotations
@@ -51,3 +53,15 @@ class MissingExtraError(OnnxPruneError):
 
 class VerificationError(OnnxPruneError):
     """The pruned model does not compute what the masked source computes."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has stopped a training, which can be gone on with.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number

@@ -19,7 +19,7 @@ from onnxprune.errors import UsageError
 from onnxprune.model import Model
 from onnxprune.model.save import check_output
 from onnxprune.report.document import SCHEMA
-from onnxprune.training import Trained, TrainSettings, Watch, train
+from onnxprune.training import Trained, TrainSettings, Watch, forget, train
 from onnxprune.training.launch import leads
 
 _NAMES = tuple(field.name for field in fields(TrainSettings))
@@ -32,12 +32,17 @@ class FinetuneResult:
     Attributes:
         model: with the weights of the best epoch.
         report: source, output, and the section ``training`` with settings, history and best epoch.
-        interrupted: whether training was stopped from outside; then nothing was written.
+        stopped_by: number of the signal that has stopped training, 0 for none; then nothing was written.
     """
 
     model: Model
     report: Mapping[str, Any]
-    interrupted: bool = False
+    stopped_by: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether training was stopped from outside."""
+        return self.stopped_by != 0
 
     def to_dict(self) -> dict[str, Any]:
         """The report as one JSON object."""
@@ -98,13 +103,14 @@ def finetune(
     step("opening samples")
     opened = _opened(train_data, source, preprocess, samples, chosen.seed)
     held = None if validation_data is None else _opened(validation_data, source, preprocess, None, 0)
+    folder = None if run_folder is None else Path(run_folder)
     found = train(
         source,
         opened,
         chosen,
         teacher=beside,
         validation=held,
-        folder=None if run_folder is None else Path(run_folder),
+        folder=folder,
         restart=restart,
         tensorboard=tensorboard,
         progress=progress,
@@ -113,8 +119,10 @@ def finetune(
     if writes is not None:
         step("writing")
     saved = written(found.model, writes)
+    if leads() and not found.interrupted:
+        forget(folder)
     notes = (*notes_of(opened), *found.notes)
-    return FinetuneResult(saved, _report(source, saved, beside, found, notes), found.interrupted)
+    return FinetuneResult(saved, _report(source, saved, beside, found, notes), found.stopped_by)
 
 
 def default_run_folder(output: Path) -> Path:

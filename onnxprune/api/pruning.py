@@ -154,7 +154,7 @@ def prune(
         OutputError: the output cannot be written.
         VerificationError: the result is wrong; nothing was written.
         MissingExtraError: training needs torch, and it is not installed.
-        KeyboardInterrupt: training was stopped; the same call with its ``run_folder`` goes on there.
+        Stopped: a signal has stopped training; the same call with its ``run_folder`` goes on there.
     """
     first, rest = stages(criterion, then)
     settings = Settings(

@@ -15,8 +15,9 @@ from onnxprune.api.sources import open_source
 from onnxprune.api.training_data import open_training, open_validation
 from onnxprune.api.training_settings import trains
 from onnxprune.calibration import Samples
+from onnxprune.errors import Stopped
 from onnxprune.model import Model
-from onnxprune.training import Penalty, TrainSettings, train
+from onnxprune.training import Penalty, TrainSettings, forget, train
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Trainer:
         Raises:
             InputError: the samples do not fit, or the model cannot be trained.
             UsageError: there is nothing to learn from.
-            KeyboardInterrupt: training was stopped; the same run goes on where it was.
+            Stopped: a signal has stopped training; the same run goes on where it was.
             MissingExtraError: torch is not installed.
         """
         known = self.store.load(name)
@@ -83,9 +84,11 @@ class Trainer:
             progress=Watched(step),
         )
         if found.interrupted:
-            raise KeyboardInterrupt
+            raise Stopped(found.stopped_by)
         account = {"stage": name, **found.to_dict()}
-        return self.store.save(name, found.model, account), account
+        kept = self.store.save(name, found.model, account)
+        forget(self.store.place(name))
+        return kept, account
 
     def behind(self, last: bool) -> TrainSettings:
         """Settings of the training behind a step."""

@@ -33,7 +33,7 @@ def carried_out(planned: Planned, job: Job, counted: Job, shares: Shares, step: 
 
     Raises:
         OnnxPruneError: of the kinds that ``prune`` names.
-        KeyboardInterrupt: training was stopped.
+        Stopped: a signal has stopped training.
     """
     source = planned.coupling.model
     own = job.settings

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from onnxprune.cli.errors import DONE, INTERRUPTED
+from onnxprune.cli.errors import DONE
 from onnxprune.cli.finetune_options import TRAIN, RunOptions, TrainOptions, train_settings
 from onnxprune.cli.options import DATA, OUTPUT, ModelPath, ViewOptions, option
 from onnxprune.cli.settings import import_from_here
 from onnxprune.cli.stdout import deliver, working
-from onnxprune.errors import UsageError
+from onnxprune.cli.training_settings import resumable
+from onnxprune.errors import Stopped, UsageError
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def finetune(
 
     Under torchrun (torchrun --nproc-per-node N -m onnxprune finetune ...) the processes share each batch.
 
-    Exit codes: 0 done, 2 error, 130 interrupted.
+    Exit codes: 0 done, 2 error, 130 interrupted, 143 or 129 ended by SIGTERM or SIGHUP.
     """
     from onnxprune.api.finetuning import clear_run_folder, default_run_folder
     from onnxprune.api.finetuning import finetune as finetune_model
@@ -110,7 +110,8 @@ def finetune(
         raise UsageError("--tensorboard needs a folder that stays.", hint="Name one with --run-folder.")
     folder = run.run_folder or default_run_folder(goal)
     told = leads() and not (view.json or view.quiet)
-    with working(show=told, timed=leads() and view.verbose > 0) as step:
+    kept = folder if leads() else None
+    with working(show=told, timed=leads() and view.verbose > 0) as step, resumable(kept):
         found = finetune_model(
             model,
             _needed(data.train_data, own.validation_data),
@@ -125,11 +126,10 @@ def finetune(
             progress=step,
             **train_settings(own, save_every=run.save_every),
         )
+        if found.interrupted:
+            raise Stopped(found.stopped_by)
     if not leads():
-        return INTERRUPTED if found.interrupted else DONE
-    if found.interrupted:
-        print(f"The same command goes on where it stopped; {folder} holds what it needs.", file=sys.stderr)
-        return INTERRUPTED
+        return DONE
     if run.run_folder is None:
         clear_run_folder(folder)
     _tell(found.to_dict(), reports, view)

@@ -72,7 +72,7 @@ def prune(
         job = open_job(with_training(own, tune, training, steps, run, goal))
         check_reports(reports, (model, goal))
         written = None if output.dry_run else goal
-        with resumable(job.settings):
+        with resumable(job.settings.run_folder):
             result = prune_model(model, job, output=written, progress=step, must_cut=not output.dry_run)
         result = replace(result, report=replace(result.report, command=str(context.obj or "")))
     with at_risk(result.model, result.quantized), _reports_written(result, reports):

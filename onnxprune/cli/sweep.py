@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from onnxprune.cli.errors import DONE, MISSED
 from onnxprune.cli.evaluate import needed_data
 from onnxprune.cli.options import DataOptions, ModelPath, ViewOptions
+from onnxprune.cli.signals import Ended
 from onnxprune.cli.stdout import complain, deliver, working
 from onnxprune.cli.sweep_options import JudgeOptions, PlaceOptions, SearchOptions, SpaceOptions, SweepFiles
 from onnxprune.errors import UsageError
@@ -50,7 +51,7 @@ def sweep(
         _check(model, files)
         try:
             found = sweep_model(model, common, own, progress=step)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Ended):
             complain("what is done is kept: the same command goes on from here\n")
             raise
         written = _write(found, folder, files)

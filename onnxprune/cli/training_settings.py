@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +15,7 @@ from onnxprune.cli.settings import import_from_here
 from onnxprune.cli.signals import Ended
 from onnxprune.cli.stdout import complain
 from onnxprune.cli.step_options import StepOptions, TuneOptions
-from onnxprune.errors import UsageError
+from onnxprune.errors import Stopped, UsageError
 
 if TYPE_CHECKING:
     from onnxprune.api import Settings
@@ -85,14 +87,22 @@ def _folder(settings: Settings, run: RunOptions, output: Path) -> Path | None:
 
 
 @contextmanager
-def resumable(settings: Settings) -> Iterator[None]:
-    """Says how a run that is interrupted goes on."""
+def resumable(folder: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Says how a run that is interrupted goes on.
+
+    Args:
+        folder: of what it goes on with, None for nothing.
+
+    Raises:
+        Ended: a signal other than SIGINT has stopped a training.
+    """
     try:
         yield
-    except (KeyboardInterrupt, Ended):
-        folder = settings.run_folder
+    except (KeyboardInterrupt, Ended) as error:
         if folder is not None and Path(folder).exists():
             complain(f"The same command goes on where it stopped; {folder} holds what it needs.\n")
+        if isinstance(error, Stopped) and error.number != signal.SIGINT:
+            raise Ended(error.number) from None
         raise
 
 

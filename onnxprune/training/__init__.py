@@ -11,7 +11,10 @@ from onnxprune.training.penalty import Penalty
 from onnxprune.training.result import Epoch, Trained, Watch
 from onnxprune.training.settings import TrainSettings
 
-__all__ = ["Epoch", "Penalty", "TrainSettings", "Trained", "Watch", "train"]
+CHECKPOINT = "checkpoint.pt"
+"""Name of the file in a run's folder that says where its training stands."""
+
+__all__ = ["Epoch", "Penalty", "TrainSettings", "Trained", "Watch", "forget", "train"]
 
 
 def train(
@@ -33,8 +36,10 @@ def train(
     better than the start: on the validation data where they are given; where they are a share of the
     training data, which the source may have been trained on, on samples that are trained on too.
 
-    Interrupted by Ctrl-C or SIGTERM it returns the best so far and says so; called again with the same
-    arguments and folder it goes on where it stopped, to the same result.
+    Interrupted by Ctrl-C, SIGTERM or SIGHUP it returns the best so far and says so; called again with the
+    same arguments and folder it goes on where it stopped, to the same result. The checkpoint stays in the
+    folder until ``forget`` is called, once the result is kept elsewhere: a process that dies before that has
+    lost nothing.
 
     Under ``torchrun`` all processes call it with the same arguments; each takes its share of every batch, and
     all return the same.
@@ -73,6 +78,16 @@ def train(
         watch=progress,
     )
     return run_training(task)
+
+
+def forget(folder: Path | None) -> None:
+    """Remove the checkpoint of a training whose result is kept elsewhere.
+
+    Args:
+        folder: that ``train`` was given.
+    """
+    if folder is not None:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _require_torch() -> None:

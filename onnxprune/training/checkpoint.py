@@ -18,8 +18,8 @@ from onnxprune.calibration import Samples
 from onnxprune.errors import OutputError, UsageError
 from onnxprune.model.model import Model
 from onnxprune.model.naming import quoted
+from onnxprune.training import CHECKPOINT
 
-NAME = "checkpoint.pt"
 FORMAT = 1
 
 _HASHED = 1 << 28
@@ -35,7 +35,7 @@ class Checkpoint:
     """
 
     def __init__(self, folder: Path | None, key: str) -> None:
-        self._path = None if folder is None else folder / NAME
+        self._path = None if folder is None else folder / CHECKPOINT
         self._key = key
         if folder is not None:
             try:
@@ -84,11 +84,6 @@ class Checkpoint:
         if not same:
             raise self._refused("is that of a run with another model, other data or other settings")
         return state
-
-    def remove(self) -> None:
-        """The run has ended well."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
 
     def _refused(self, why: str) -> UsageError:
         return UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,8 +88,8 @@ class Loop:
         """Of all epochs, those of earlier runs included."""
         return sum(epoch.seconds for epoch in self.history) + self._seconds
 
-    def run(self) -> bool:
-        """Train to the end, or until the process is asked to stop; returns whether it was.
+    def run(self) -> int:
+        """Train to the end, or until a signal asks to stop; returns its number, 0 for the end.
 
         Raises:
             OutputError: a file of the run cannot be written.
@@ -101,8 +102,8 @@ class Loop:
                 if not whole:
                     self._save()
                 if self._step < self.steps and self._agreed(stop)[0]:
-                    return True
-        return False
+                    return stop.number or signal.SIGINT  # another process was asked
+        return 0
 
     def _start(self) -> None:
         begin = time.perf_counter()
@@ -276,6 +277,7 @@ class Loop:
         self._seconds = float(state["seconds"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.best, self.best_state = int(state["best"]), state["best_state"]
+        self.diverged = self.history[-1].number > 0 and not isfinite(self.history[-1].loss)
 
 
 def spelled(epoch: Epoch, metric: str) -> str:

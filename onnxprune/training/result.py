@@ -63,7 +63,8 @@ class Trained:
         metric: what was validated: ``accuracy``, ``agreement`` or ``sqnr``.
         account: settings, device, precision, samples, steps, seconds, for the report.
         notes: what the user should know.
-        interrupted: whether training was stopped from outside; the model is the best one so far.
+        stopped_by: number of the signal that has stopped training, 0 for none; the model is then the best one
+            so far.
     """
 
     model: Model
@@ -72,7 +73,12 @@ class Trained:
     metric: str
     account: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    interrupted: bool = False
+    stopped_by: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether training was stopped from outside."""
+        return self.stopped_by != 0
 
     def to_dict(self) -> dict[str, Any]:
         """The section ``training`` of a report."""

@@ -81,10 +81,8 @@ def _trained(task: Task, runner: Runner, processes: Processes) -> Trained:
     if state is not None:
         loop.restore(state)
     step("training")
-    interrupted = loop.run()
+    stopped_by = loop.run()
     parts.journal.close()
-    if processes.leads and not interrupted:
-        parts.checkpoint.remove()
     account = _account(task, division, loop, (runner, processes), student)
     verdict = Verdict(loop.best)
     if task.penalty is None and loop.steps:
@@ -97,7 +95,7 @@ def _trained(task: Task, runner: Runner, processes: Processes) -> Trained:
         student.module.load_state_dict(loop.best_state)
         model = write_back(student.module.cpu().eval(), task.model)
     history, metric = tuple(loop.history), parts.validator.metric
-    return Trained(model, history, verdict.best, metric, account, notes, interrupted)
+    return Trained(model, history, verdict.best, metric, account, notes, stopped_by)
 
 
 def _student(task: Task, feeder: Feeder, runner: Runner, processes: Processes) -> tuple[Student, int]:

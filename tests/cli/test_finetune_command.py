@@ -150,7 +150,11 @@ def _wait_for_saves(path: Path, process: subprocess.Popen, count: int) -> bool:
     return len(seen) >= count
 
 
-def test_ctrl_c_says_how_to_go_on(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow)],
+)
+def test_a_signal_says_how_to_go_on(folder: Path, number: int, code: int) -> None:
     options = (*TRAIN, "--epochs", "2000", "--save-every", "0.2")
     command = [sys.executable, "-m", "onnxprune", "finetune", "pruned.onnx", *options]
     process = subprocess.Popen(
@@ -159,9 +163,9 @@ def test_ctrl_c_says_how_to_go_on(folder: Path) -> None:
     folder_made = folder / "pruned.finetuned.run"
     while process.poll() is None and not (folder_made / "checkpoint.pt").exists():
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, told = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == code, told
     assert "goes on where it stopped" in told
     assert "Traceback" not in told
     assert (folder_made / "checkpoint.pt").is_file()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -30,7 +31,9 @@ def folder(tmp_path: Path) -> Path:
 PLAIN = ("--ratio", "0.5", "--criterion", "l1", "--threads", "1")
 
 
+@pytest.mark.frontends
 def test_steps_with_training(folder: Path) -> None:
+    pytest.importorskip("torch")
     options = ("--data", "train.npz:x,y", "--samples", "40", "--holdout", "40", "--repair", "bias")
     train = (
         "--finetune",
@@ -66,7 +69,10 @@ def test_a_run_folder_is_kept(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path) -> None:
+@pytest.mark.frontends
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+def test_a_stopped_run_goes_on_to_the_same_bytes(folder: Path, number: int, code: int) -> None:
+    pytest.importorskip("torch")
     options = (
         "--data",
         "train.npz:x,y",
@@ -82,10 +88,15 @@ def test_a_killed_run_goes_on_to_the_same_bytes(folder: Path) -> None:
     train = ("--finetune", "40", "--batch", "32", "--lr", "0.0001", "--save-every", "0")
     given = [str(own) for own in ("source.onnx", *PLAIN, *options, *train)]
     command = [sys.executable, "-m", "onnxprune", *given, "-o", "killed.onnx"]
-    with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
         while process.poll() is None and not list(folder.glob("killed.run/*/training2/checkpoint.pt")):
             time.sleep(0.01)
-        process.kill()
+        process.send_signal(number)
+        _, told = process.communicate()
+    assert process.returncode == code, told
+    assert ("goes on where it stopped" in told) == (number != signal.SIGKILL)
     assert not (folder / "killed.onnx").exists()
     again = onnxprune(*given, "-o", "killed.onnx", "-v", cwd=folder)
     assert again.returncode == 0, again.stderr

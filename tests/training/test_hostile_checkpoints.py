@@ -10,7 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from onnxprune.errors import UsageError  # noqa: E402
-from onnxprune.training.checkpoint import NAME, Checkpoint  # noqa: E402
+from onnxprune.training import CHECKPOINT  # noqa: E402
+from onnxprune.training.checkpoint import Checkpoint  # noqa: E402
 
 
 class _Trap:
@@ -25,7 +26,7 @@ class _Trap:
 def test_checkpoints_that_are_not_read(tmp_path: Path, form: str) -> None:
     folder, trap = tmp_path / "run", tmp_path / "sprung"
     folder.mkdir()
-    path = folder / NAME
+    path = folder / CHECKPOINT
     if form == "archive":
         torch.save({"format": 1, "key": "k", "state": _Trap(trap)}, path)
     elif form == "pickle":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from small_tasks import INPUT, outputs, pruned, samples, source, weights
 import onnxprune
 from onnxprune.calibration import ArraySamples
 from onnxprune.errors import InputError, UsageError
-from onnxprune.training import TrainSettings, train
+from onnxprune.training import TrainSettings, forget, train
 
 pytestmark = pytest.mark.frontends
 
@@ -68,6 +69,21 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     other = weights(train(model, data, replace(own, seed=1), teacher=source()).model)
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert not all(np.array_equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("lr", [0.01, 1e30])
+def test_what_has_ended_is_found_again_until_it_is_forgotten(tmp_path: Path, lr: float) -> None:
+    """So that a process that dies before it has written the result has lost nothing; diverging ends it too."""
+    model, data, own = pruned(), samples(128), replace(QUICK, epochs=3, lr=lr)
+    first, again = (train(model, data, own, teacher=source(), folder=tmp_path) for _ in range(2))
+    assert len(first.history) == (4 if lr < 1 else 2)
+    assert [epoch.steps for epoch in again.history] == [epoch.steps for epoch in first.history]
+    assert again.account["resumed_at_step"] == first.history[-1].steps
+    assert again.notes == first.notes
+    found, wanted = weights(again.model), weights(first.model)
+    assert all(np.array_equal(found[name], wanted[name]) for name in wanted)
+    forget(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"metrics.csv"}
 
 
 def test_more_data_than_fits_are_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
+pytest.importorskip("torch")
+
 from torch import nn, tensor
 
 from onnxprune.training.result import Epoch
