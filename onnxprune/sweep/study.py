@@ -97,7 +97,8 @@ def _storage(library: Any, given: str | None, folder: Path) -> Any:
         return library.storages.RDBStorage(given, engine_kwargs=arguments)
     from optuna.storages.journal import JournalFileBackend
 
-    path = folder / "study.log" if given is None else Path(given)
+    # absolute: Optuna's lock is a link to it, and one left by a kill that leads nowhere is waited for forever
+    path = (folder / "study.log" if given is None else Path(given)).absolute()
     _mend(path)
     return library.storages.JournalStorage(JournalFileBackend(str(path)))
 

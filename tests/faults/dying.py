@@ -12,7 +12,6 @@ a child: ``code`` (minus the signal where it was killed), ``event``, ``files`` (
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,12 +21,15 @@ import tempfile
 from pathlib import Path
 
 import onnxruntime  # noqa: F401 - what every child needs is loaded once
+from leavings import contents
 
 from onnxprune.api import running  # noqa: F401
 from onnxprune.cli import app, main  # noqa: F401
 from onnxprune.report import html, terminal  # noqa: F401
 
 WRITING = os.O_WRONLY | os.O_RDWR
+JOURNAL = ("study.log", ".lock")
+"""How the names of files end, with what is added, that grow line by line and not as a whole, and of locks."""
 
 
 def at_change(number: int, wanted: int, folder: Path) -> None:
@@ -45,6 +47,8 @@ def at_change(number: int, wanted: int, folder: Path) -> None:
         else:
             return
         if not isinstance(path, str | os.PathLike) or folder not in Path(path).absolute().parents:
+            return
+        if any(part in Path(path).name for part in JOURNAL):
             return
         seen += 1
         if seen == wanted:
@@ -67,12 +71,6 @@ def child(arguments: list[str], number: int | None, wanted: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def files() -> dict[str, str]:
-    return {
-        str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(Path().rglob("*")) if p.is_file()
-    }
-
-
 def trial(source: Path, earlier: str, arguments: list[str], number: int, wanted: int) -> dict:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "work"
@@ -82,10 +80,14 @@ def trial(source: Path, earlier: str, arguments: list[str], number: int, wanted:
         os.chdir(folder)
         event = folder.parent / "event"
         code = child(arguments, number, wanted)
-        found = {"code": code, "event": event.read_text() if event.exists() else "", "files": files()}
+        found = {
+            "code": code,
+            "event": event.read_text() if event.exists() else "",
+            "files": contents(Path()),
+        }
         if found["event"]:
             assert child(arguments, None, 0) == 0
-            found["again"] = files()
+            found["again"] = contents(Path())
         for given in source.glob("*.*"):
             assert (folder / given.name).stat().st_mtime_ns == given.stat().st_mtime_ns, (
                 "an input was touched"

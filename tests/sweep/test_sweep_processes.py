@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("optuna")
+
 from onnxprune.errors import OutputError
 from onnxprune.sweep.process import Watch, beating, here, is_gone, myself
 from onnxprune.sweep.shelf import Shelf
-from onnxprune.sweep.study import open_study
+from onnxprune.sweep.study import open_study, optuna
 
 
 def test_a_process_is_gone_once_it_has_ended() -> None:
@@ -82,6 +84,43 @@ def test_half_a_line_of_a_journal_is_taken_away(tmp_path: Path) -> None:
     assert len(again.trials) == 1
     again.enqueue_trial({})
     assert len(open_study(None, tmp_path, "s", ["minimize"]).trials) == 2
+
+
+DIES_WITH_THE_LOCK = """
+import os, pathlib
+from onnxprune.sweep.study import open_study
+study = open_study(None, pathlib.Path("out"), "own", ["minimize"])
+study._storage._backend._lock.acquire()
+os._exit(9)
+"""
+
+
+@pytest.mark.slow
+def test_the_lock_of_a_process_that_was_killed_is_taken_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a minute later, whether the folder was named from where the process was or in full."""
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    died = subprocess.run([sys.executable, "-c", DIES_WITH_THE_LOCK], check=False)
+    assert died.returncode == 9
+    assert Path("out/study.log.lock").is_symlink()
+    study = open_study(None, Path("out"), "own", ["minimize"])
+    study.add_trial(optuna().trial.create_trial(value=1.0))
+    assert len(study.get_trials()) == 1
+    assert not Path("out/study.log.lock").is_symlink()
+
+
+def test_the_lock_of_a_journal_leads_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Optuna finds out of date by following it."""
+    monkeypatch.chdir(tmp_path)
+    Path("out").mkdir()
+    lock = open_study(None, Path("out"), "own", ["minimize"])._storage._backend._lock
+    lock.acquire()
+    try:
+        assert Path("out/study.log.lock").samefile("out/study.log")
+    finally:
+        lock.release()
 
 
 def test_a_storage_that_is_out_of_reach(tmp_path: Path) -> None:
