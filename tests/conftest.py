@@ -10,6 +10,7 @@ from pathlib import Path
 # there are slower than one
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # tests use no network
 
 from hypothesis import settings
 

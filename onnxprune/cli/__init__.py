@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from onnxprune.cli import stdout
     from onnxprune.cli.signals import Ended, raised
 
+    if arguments is None:
+        _keep_to_itself()
     stdout.open_all()
     try:
         with raised():
@@ -29,3 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Ended as end:
         stdout.complain(f"error: {end.message}\n")
         return end.code
+
+
+def _keep_to_itself() -> None:
+    """Let ONNX Runtime report nothing about models and machine, unless the user has said what it may do.
+
+    It looks at this variable when it is loaded. Only where the process is ours: where the Python interface
+    is used, variables belong to the program that uses it.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from command import environment
-from small_networks import network
+from small_networks import files, network, save
 
 import onnxprune
 
@@ -39,6 +40,19 @@ def test_an_import_costs_little_and_configures_nothing() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_the_command_line_lets_onnxruntime_report_nothing(tmp_path: Path) -> None:
+    """From 1.29 on it keeps a database of what it reports in the user's cache folder."""
+    save(tmp_path, network())
+    home = tmp_path / "home"
+    home.mkdir()
+    left_out = ("ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI")  # each of which turns it off
+    own = {name: value for name, value in environment().items() if name not in left_out}
+    own |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    command = [sys.executable, "-m", "onnxprune", "model.onnx", "--ratio", "0.5", "--align", "off"]
+    subprocess.run(command, cwd=tmp_path, env=own, check=True, capture_output=True)
+    assert files(home) == set()
 
 
 def _pruned(**options: object) -> Callable[[int], bytes]:
