@@ -20,7 +20,7 @@ import numpy as np
 from onnxprune.coupling.groups import Indices
 from onnxprune.errors import OutputError
 from onnxprune.evaluation import Figure
-from onnxprune.model.files import write_whole
+from onnxprune.model.files import alone, write_whole
 from onnxprune.model.model import Model
 from onnxprune.model.stream import inline, pieces
 
@@ -110,7 +110,7 @@ class Cache:
         self._points.setdefault(group, {})[_name(kept)] = entry
 
     def save(self) -> None:
-        """Write everything in one step.
+        """Write everything in one step, with what other processes have written meanwhile.
 
         Raises:
             OutputError: it cannot be written.
@@ -118,7 +118,10 @@ class Cache:
         if self._path is None:
             return
         try:
-            write_whole(self._path, json.dumps({"key": self._key, "points": self._points}).encode())
+            with alone(self._path.parent):
+                for group, others in _read(self._path, self._key).items():
+                    self._points[group] = {**others, **self._points.get(group, {})}
+                write_whole(self._path, json.dumps({"key": self._key, "points": self._points}).encode())
         except OSError as exc:
             raise _unusable(self._path.parent, exc) from exc
 
@@ -131,8 +134,7 @@ def _read(path: Path, key: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         return {}
     if not isinstance(found, dict) or found.get("key") != key or not isinstance(found.get("points"), dict):
         return {}
-    points: dict[str, dict[str, Any]] = found["points"]
-    return points
+    return {group: own for group, own in found["points"].items() if isinstance(own, dict)}
 
 
 def _name(kept: Indices) -> str:
