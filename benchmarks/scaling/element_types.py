@@ -14,7 +14,7 @@ from scaling.draft import Draft
 HIDDEN = 16
 _OPSET = 22
 """The first in which all operators know bfloat16."""
-_TWO_BITS_OPSET = 25
+_PACKED_FLOATS_OPSET, _TWO_BITS_OPSET = 23, 25
 
 
 def convolutions(dtype: npt.DTypeLike) -> ModelProto:
@@ -68,7 +68,7 @@ def dequantised(dtype: npt.DTypeLike) -> ModelProto:
 
 
 def _stored(dtype: npt.DTypeLike, read: Callable[[Draft, str], str]) -> ModelProto:
-    draft = Draft(_TWO_BITS_OPSET)
+    draft = Draft(_TWO_BITS_OPSET if np.dtype(dtype).name in ("int2", "uint2") else _PACKED_FLOATS_OPSET)
     value = "x"
     for name, shape in (("w1", (HIDDEN, 3, 3, 3)), ("w2", (HIDDEN, HIDDEN, 3, 3))):
         _store(draft, f"{name}.stored", shape, np.dtype(dtype))
@@ -121,7 +121,9 @@ def _rounded(draft: Draft, value: str, scales: list[str]) -> str:
 
 
 def _numpy(names: str) -> list[np.dtype]:
-    return [helper.tensor_dtype_to_np_dtype(TensorProto.DataType.Value(name)) for name in names.split()]
+    """Those that the installed onnx knows."""
+    numbers = dict(TensorProto.DataType.items())
+    return [helper.tensor_dtype_to_np_dtype(numbers[name]) for name in names.split() if name in numbers]
 
 
 FLOATS = _numpy("FLOAT DOUBLE FLOAT16 BFLOAT16")

@@ -12,9 +12,9 @@ from onnxprune.errors import InputError
 OLDEST_OPSET = 7
 """ONNX Runtime promises nothing below."""
 ALWAYS_OPSET, ALWAYS_IR = 21, 10
-"""Up to these, every supported ONNX Runtime (1.22 and later) loads a model; beyond, it is asked.
+"""Up to these, every supported ONNX Runtime (1.27 and later) loads a model; beyond, it is asked.
 
-What releases admit, for reference: ONNX Runtime 1.22 opset 22 and IR 10; 1.31 opset 26 and IR 13.
+For reference: 1.31 admits opset 26 and IR 13.
 """
 ONNX_DOMAINS = ("", "ai.onnx")
 _PLACE = re.compile(r"^.*?\.(?:cc|h):\d+ .*?\) (?=[A-Z])")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from onnxprune.training import TrainSettings
 
 IMAGES = np.random.default_rng(1).standard_normal((260, 3, 8, 8)).astype(np.float32)
 PLAIN = {"criterion": "l1", "repair": "none", "threads": 1}
+WITH_TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="torch is not installed")
 ROUGH = {"batch": 40, "lr": 0.005, "augment": "none", "threads": 1}
 
 
@@ -87,6 +89,7 @@ def test_pipelines_and_budgets_go_in_steps() -> None:
         assert sum(row.removed_by) == row.channels[0] - row.channels[1]
 
 
+@WITH_TORCH
 def test_training_wins_back_what_a_cut_lost(labelled: tuple[np.ndarray, np.ndarray]) -> None:
     result = onnxprune.prune(
         network(), ratio=0.5, data=labelled, samples=60, holdout=60, finetune={"epochs": 3, **ROUGH}, **PLAIN
@@ -106,6 +109,7 @@ def test_training_wins_back_what_a_cut_lost(labelled: tuple[np.ndarray, np.ndarr
     assert (claims.repaired, claims.exact, claims.lossless) == (True, False, False)
 
 
+@WITH_TORCH
 def test_a_stopped_run_goes_on_to_the_same_bytes(
     labelled: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
@@ -153,6 +157,7 @@ def test_samples_held_back_are_not_trained_on(tmp_path: Path) -> None:
         open_training(job, model, Shares(held=ArraySamples({"image": IMAGES})), lambda _: None)
 
 
+@WITH_TORCH
 @pytest.mark.parametrize("method", ["group_lasso", "growing"])
 def test_sparsity_before_the_cut(method: str) -> None:
     given = {"finetune": {"epochs": 0, **ROUGH}, "sparsity": method, "sparsity_epochs": 2}

@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_table_and_everything_else(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
     wanted = ("--report", "r.json", "--report", "r.md", "--plot", "p.svg")
     done = onnxprune(*GIVEN, *wanted, "--cache", "c", cwd=folder)
     assert done.returncode == 0, done.stderr

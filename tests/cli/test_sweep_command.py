@@ -16,6 +16,8 @@ import pytest
 from command import environment, onnxprune
 from small_networks import network, save
 
+pytest.importorskip("optuna")
+
 from onnxprune.cli import main
 from onnxprune.sweep.study import open_study
 
@@ -72,6 +74,7 @@ def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_a_table_and_files(folder: Path) -> None:
+    pytest.importorskip("matplotlib")
     wanted = ("--report", "r.md", "--plot", "p.svg", "--quantize", "none,int8", "--ratios", "0.25,0.5")
     done = onnxprune(*GIVEN, *wanted, "--criteria", "l1", cwd=folder)
     assert done.returncode == 0, done.stderr

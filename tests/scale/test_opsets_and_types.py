@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from scaling import opsets
@@ -27,6 +28,8 @@ def test_operator_set(opset: int) -> None:
 
 @pytest.mark.parametrize("opset", [opsets.OLDEST - 1, opsets.NEWEST + 2])
 def test_other_operator_sets_are_refused_by_number(opset: int) -> None:
+    if opset > onnx.defs.onnx_opset_version():
+        pytest.skip("the installed onnx cannot make one")
     found = outcome(opsets.network(opset))
     assert not found.pruned
     assert f"opset {opset}" in found.words

@@ -10,6 +10,8 @@ import onnxruntime as ort
 import pytest
 from tries import IMAGES, MODEL, labels, models, swept
 
+pytest.importorskip("optuna")
+
 from onnxprune import prune
 from onnxprune.errors import MissingExtraError, UsageError
 from onnxprune.report.sweep_cells import csv_of
