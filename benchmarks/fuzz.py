@@ -40,7 +40,8 @@ COLUMNS_SAY = (
     "*shown*: `inspect`. *missed*: verified, but a budget was out of reach, exit code 1. *unverified*: "
     "written, and the report says why it could not be compared. *refused*: exit code 2; for want of memory "
     f"only where the inputs are stated so large that a value has over {LARGE:,} elements a sample. "
-    "*defects*: anything else."
+    "*defects*: anything else. What such inputs have brought to light stays as a case of "
+    "`tests/fuzz/test_found.py` or of `tests/model`."
 )
 APART = 1000
 """Every so many inputs one is also run as a program of its own, whose exit code has to be the same."""
