@@ -135,7 +135,7 @@ def train(bench: Bench, job: Job) -> None:
     """Fine-tune a pruned network; a run that was stopped goes on."""
     from onnxprune.calibration import open_samples
     from onnxprune.model import load_model, save_model
-    from onnxprune.training import TrainSettings
+    from onnxprune.training import TrainSettings, forget
     from onnxprune.training import train as train_model
 
     if bench.file(job, "train.json").is_file():
@@ -161,6 +161,7 @@ def train(bench: Bench, job: Job) -> None:
         raise SystemExit(130)
     save_model(found.model, bench.file(job, "tuned.onnx"))
     bench.file(job, "train.json").write_text(json.dumps({"training": found.to_dict()}))
+    forget(bench.file(job, "run"))
 
 
 class Told:
