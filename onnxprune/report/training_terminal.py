@@ -37,9 +37,10 @@ def show_training(report: Mapping[str, Any], console: Console) -> None:
         line = sparkline([epoch["metric"] for epoch in history])
         parts.append(Text.assemble((f"{own['metric']} ", "dim"), (line, "cyan")))
     parts.append(_outcome(own, chars.arrow))
-    samples = account["samples"]
+    samples, features = account["samples"], account.get("features")
     about = [
         f"{samples['training']:,} samples to train on, {samples['validation']:,} held back",
+        *([f"inner values like the teacher's: {len(features)}"] if features else []),
         f"{account['device']}, {account['precision']}",
         f"{account['seconds']:.1f} s",
     ]

@@ -73,6 +73,19 @@ def test_a_model_is_trained_and_accounted_for(
     assert one.graph.input == other.graph.input
 
 
+@pytest.mark.parametrize(("features", "said"), [("[de]", True), ("none", False)])
+def test_the_summary_says_how_many_inner_values_are_compared(
+    folder: Path,
+    features: str,
+    said: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(["finetune", "source.onnx", *TRAIN, "--epochs", "0.2", "--features", features]) == 0
+    assert ("inner values like the teacher's: 2" in capsys.readouterr().out) is said
+
+
 @pytest.mark.parametrize("columns", ["60", "100"])
 def test_the_summary_fits(
     folder: Path, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
