@@ -61,10 +61,9 @@ def _rewire(proto: ModelProto, overlays: Sequence[Overlay]) -> None:
         target = by_output[proto.graph.node[index].output[0]]
         _overlay(graph, target, position, mask, values, taken)
     graph.cleanup(remove_unused_graph_inputs=False).toposort()
-    for (
-        node
-    ) in graph.nodes:  # the type of an empty list is lost, and attributes come from the originals anyway
-        node.attrs = {name: value for name, value in node.attrs.items() if not _is_empty(value)}
+    for node in graph.nodes:  # attributes come from the originals, and some cannot be exported: empty lists
+        if node.outputs and node.outputs[0].name in originals:
+            node.attrs.clear()
     exported = gs.export_onnx(graph, do_type_check=False)
     kept = [originals.get(node.output[0], node) if node.output else node for node in exported.graph.node]
     rewritten = {node.output[0]: node for node in exported.graph.node if node.output}
@@ -83,10 +82,6 @@ def _rewire(proto: ModelProto, overlays: Sequence[Overlay]) -> None:
     del proto.graph.node[:]
     proto.graph.node.extend(result)
     proto.graph.initializer.extend(fresh)
-
-
-def _is_empty(value: object) -> bool:
-    return isinstance(value, list) and not value
 
 
 def _overlay(
