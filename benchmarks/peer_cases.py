@@ -55,12 +55,12 @@ class Network:
 
 
 NETWORKS = (
-    Network("MLP, Fashion-MNIST", "fixtures/mlp_fashion.onnx", FASHION, 5, "flip"),
-    Network("VGG, Fashion-MNIST", "fixtures/vgg_fashion.onnx", FASHION, 5, "flip"),
-    Network("ResNet, Fashion-MNIST", "fixtures/resnet_fashion.onnx", FASHION, 5, "flip"),
-    Network("MobileNet, Fashion-MNIST", "fixtures/mobilenet_fashion.onnx", FASHION, 5, "flip"),
-    Network("VGG-16, CIFAR-10", "fixtures/vgg16_cifar10.onnx", CIFAR10, 12, "cifar"),
-    Network("ResNet-56, CIFAR-10", "models/resnet56_cifar10_bn.onnx", CIFAR10, 12, "cifar"),
+    Network("MLP, Fashion-MNIST", "fixtures/mlp_fashion.onnx", FASHION, 2, "flip"),
+    Network("VGG, Fashion-MNIST", "fixtures/vgg_fashion.onnx", FASHION, 2, "flip"),
+    Network("ResNet, Fashion-MNIST", "fixtures/resnet_fashion.onnx", FASHION, 2, "flip"),
+    Network("MobileNet, Fashion-MNIST", "fixtures/mobilenet_fashion.onnx", FASHION, 2, "flip"),
+    Network("VGG-16, CIFAR-10", "fixtures/vgg16_cifar10.onnx", CIFAR10, 3, "cifar"),
+    Network("ResNet-56, CIFAR-10", "models/resnet56_cifar10_bn.onnx", CIFAR10, 1, "cifar"),
 )
 
 

@@ -21,7 +21,7 @@ from onnxprune import load_model
 from onnxprune.model import Model
 
 RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-EPOCHS = 2
+EPOCHS = 1
 """Of fine-tuning, after the one cut or after each of the steps of ten points."""
 
 
@@ -152,11 +152,11 @@ def draw(study: Study, axes: Any) -> None:
 
 _ABOUT = """SCNNB (Lei et al. 2020, SN Applied Sciences 2:97): convolutions of 32 and 64 filters \
 with batch normalisation, a dense layer of 1,280, a head. Trained here for 15 epochs on \
-Fashion-MNIST and 25 on CIFAR-10, where the paper has 300 and reports 93.69 % on Fashion-MNIST. \
+Fashion-MNIST and 12 on CIFAR-10, where the paper has 300 and reports 93.69 % on Fashion-MNIST. \
 Every layer but the head loses the same share of its filters by L1 norm (Li et al. 2017, arXiv \
 1608.08710); `greedy` ranks without the channels that are gone by then. `at once`: one cut of the \
-source, then {epochs} epochs of fine-tuning. `in steps`: ten points more from row to row, each \
-fine-tuned for {epochs} epochs, so that 0.9 has had 18. `not tuned`: accuracy after one cut and \
+source, then {epochs} epoch of fine-tuning. `in steps`: ten points more from row to row, each \
+fine-tuned for {epochs} epoch, so that 0.9 has had 9. `not tuned`: accuracy after one cut and \
 nothing else. Accuracy in percent on all 10,000 test images; the epoch is chosen on training images \
 that are held back. The fine-tuning has no dropout, which the exporter takes out. The trained \
 networks (16 and 21 MB) are too large for the repository; the script trains them again."""

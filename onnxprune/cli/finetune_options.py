@@ -164,6 +164,15 @@ class TrainOptions(LossOptions):
         str | None,
         option(TRAIN, "--validation-data", metavar="SRC", help="Other samples for that; never test data."),
     ] = None
+    keep: Annotated[
+        str | None,
+        option(
+            TRAIN,
+            "--keep",
+            metavar="best|last",
+            help="The epoch whose weights are written: best (default) on what is held back, or last.",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

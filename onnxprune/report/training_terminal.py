@@ -81,7 +81,7 @@ def _table(own: Mapping[str, Any]) -> Table:
         epoch = own["history"][place]
         loss = f"{epoch['loss']:.4f}" if place else ""
         name, rate = (str(place), f"{epoch['lr']:.2g}") if place else ("start", "")
-        mark = "best" if place == own["best"] else ""
+        mark = "kept" if place == own["best"] else ""
         cells = (name, rate, loss, f"{epoch['metric'] * factor:.2f}", f"{epoch['seconds']:.1f}")
         table.add_row(*cells, Text(mark, "green"))
         before = place

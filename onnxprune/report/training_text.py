@@ -30,7 +30,7 @@ def training_lines(stages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         metric = METRICS[own["metric"]]
         first, last = (spelled(metric, _number(history[place]["metric"])) for place in (0, best))
         epochs = plural(len(history) - 1, "epoch")
-        when = f"best at epoch {best}" if best else "none was better than the start, which was kept"
+        when = f"epoch {best} was kept" if best else "none was better than the start, which was kept"
         if own["stage"] == "sparsity":
             when = "the last one was kept"
         figures = f"{metric.title} {first} → {last} {metric.unit}".strip()

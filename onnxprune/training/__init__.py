@@ -32,9 +32,10 @@ def train(
 ) -> Trained:
     """Train a model: on labels, on what a teacher says, or on both.
 
-    The best epoch on the validation data is kept. The model is returned as it was where that epoch is no
-    better than the start: on the validation data where they are given; where they are a share of the
-    training data, which the source may have been trained on, on samples that are trained on too.
+    The best epoch on the validation data is kept, or the last one where ``settings`` say so. The model is
+    returned as it was where the best one is no better than the start: on the validation data where they are
+    given; where they are a share of the training data, which the source may have been trained on, on samples
+    that are trained on too.
 
     Interrupted by Ctrl-C, SIGTERM or SIGHUP it returns the best so far and says so; called again with the
     same arguments and folder it goes on where it stopped, to the same result. The checkpoint stays in the

@@ -192,10 +192,10 @@ class Loop:
         return mixed, Target() if labels is None else Target(labels[1:], labels[:-1], share)
 
     def _end(self, number: int, loss: float, begin: float) -> None:
-        """An epoch has ended: validate, keep the weights if they are the best so far, and write it down.
+        """An epoch has ended: validate, keep the weights if they are to be kept, and write it down.
 
         What a penalty is to bring about is there at the end, and may cost accuracy: then the last ones are
-        kept. The start is no epoch; whether it was better is judged at the end.
+        kept, too. The start is no epoch; whether it was better is judged at the end.
         """
         module = self._module if self._average is None else self._average.module
         metric, validation_loss = self._parts.validator(module)
@@ -205,7 +205,8 @@ class Loop:
         self.history.append(Epoch(number, self._step, lr, loss, metric, validation_loss, seconds))
         better = not self.best or (metric, -validation_loss) > (best.metric, -best.validation_loss)
         ended_well = isfinite(loss) and isfinite(validation_loss)
-        if ended_well and (better or self._parts.penalty is not None):
+        latest = self._settings.keep == "last" or self._parts.penalty is not None
+        if ended_well and (better or latest):
             self.best = number
             self.best_state = {k: v.detach().to("cpu", copy=True) for k, v in module.state_dict().items()}
         self.diverged = not isfinite(loss)

@@ -85,7 +85,8 @@ def _trained(task: Task, runner: Runner, processes: Processes) -> Trained:
     parts.journal.close()
     account = _account(task, division, loop, (runner, processes), student)
     verdict = Verdict(loop.best)
-    if task.penalty is None and loop.steps:
+    judged = task.settings.keep == "best" or not loop.best
+    if task.penalty is None and judged and loop.steps:
         seen = None if division.seen is None else read(division.seen, [own.name for own in inputs])
         on_seen = None if seen is None else Validator(seen, student, runner, processes)
         verdict = judge(loop.history, loop.best, (start, loop.best_state), student.module, on_seen)

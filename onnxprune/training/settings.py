@@ -22,6 +22,7 @@ brings a repaired ResNet nearer to its teacher, at 0.008 hardly or not (docs/ben
 SCHEDULES = ("cosine", "onecycle", "constant")
 PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
+KEEP = ("best", "last")
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class TrainSettings:
         precision: ``fp32``, ``bf16`` or ``auto``.
         device: ``cpu``, ``cuda`` or ``auto``.
         validation: share of the training data that is held back to choose the best epoch.
+        keep: the ``best`` epoch on what is held back, or the ``last`` one, whatever is measured there.
         seed: of every random choice.
         threads: of torch; None leaves the choice to it.
         save_every: seconds between checkpoints within an epoch.
@@ -78,6 +80,7 @@ class TrainSettings:
     precision: str = "auto"
     device: str = "auto"
     validation: float = 0.1
+    keep: str = "best"
     seed: int = 0
     threads: int | None = None
     save_every: float = 60.0
@@ -131,6 +134,7 @@ _CHOICES: Mapping[str, Collection[str]] = {
     "schedule": SCHEDULES,
     "precision": PRECISIONS,
     "device": DEVICES,
+    "keep": KEEP,
 }
 
 

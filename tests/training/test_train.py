@@ -57,6 +57,14 @@ def test_the_start_is_returned_where_nothing_is_better() -> None:
     assert "as it was" in " ".join(found.notes)
 
 
+def test_the_last_epoch_is_returned_where_that_is_asked_for() -> None:
+    model = source()
+    found = train(model, samples(128), replace(QUICK, epochs=2, lr=10.0, ema=0.0, keep="last"))
+    assert found.best == 2
+    assert found.history[2].metric < found.history[0].metric
+    assert not np.array_equal(*(next(iter(weights(own).values())) for own in (found.model, model)))
+
+
 def test_no_epochs() -> None:
     model = pruned()
     found = train(model, samples(64), replace(QUICK, epochs=0))
