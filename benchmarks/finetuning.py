@@ -12,7 +12,8 @@ the sources and the training images. SCNNB is trained by ``fixtures/make_fixture
 
 For a network NAME the folder ``--work`` holds ``NAME.pruned.onnx`` and ``NAME.cut.json``, ``NAME.tuned.onnx``
 and ``NAME.train.json``, and ``NAME.accuracy.json``. The first two pairs may as well be output and
-``--report`` of the command line, made elsewhere.
+``--report`` of the command line, made elsewhere. Where a network is trained in several legs, those before the
+last one end in ``NAME.leg1.onnx`` and ``NAME.leg1.json`` and so on.
 """
 
 from __future__ import annotations
@@ -23,14 +24,33 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datasets
 from harness import PAGES, measure, table, write_page
 
+if TYPE_CHECKING:
+    from onnxprune.model import Model
+    from onnxprune.training import Trained
+
 PLOT = PAGES.parent / "images" / "finetuning.png"
 SAMPLES = 512
 """Training images, without labels, that criterion and repair are calibrated on."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One training, at whose end the rate is zero; a leg after it is a warm restart.
+
+    Loshchilov and Hutter 2017, arXiv 1608.03983.
+
+    Attributes:
+        epochs: that it takes.
+        settings: of ``TrainSettings``; nothing was chosen by test images.
+    """
+
+    epochs: float
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,21 +62,27 @@ class Job:
         title: in the table.
         path: of the source: in the shared folder, or in the cache where it begins with ``networks``.
         macs: share of the MACs that stays.
-        epochs: of the training.
-        settings: of ``TrainSettings``; nothing was chosen by test images.
+        legs: of the training.
     """
 
     name: str
     title: str
     path: str
     macs: float
-    epochs: float
-    settings: Mapping[str, Any]
+    legs: tuple[Leg, ...]
 
     def source(self, shared: Path, kept: Path) -> Path:
         """Where the network is."""
         return (kept if self.path.startswith("networks") else shared) / self.path
 
+
+_RESNET56 = {
+    "augment": "cifar",
+    "lr": 0.008,
+    "validation": 0.02,
+    "features": ("/layer?/layer?.8/Relu_1_output_0",),  # ends of the stages, as --features auto
+    "feature_weight": 150.0,
+}
 
 JOBS = (
     Job(
@@ -64,30 +90,21 @@ JOBS = (
         "ResNet-56, CIFAR-10",
         "models/resnet56_cifar10.onnx",
         0.476,
-        16,
-        {
-            "augment": "cifar",
-            "lr": 0.008,
-            "validation": 0.02,
-            "features": ("/layer?/layer?.8/Relu_1_output_0",),  # ends of the stages, as --features auto
-            "feature_weight": 150.0,
-        },
+        (Leg(16, _RESNET56), Leg(22, {**_RESNET56, "mixup": 0.2, "keep": "last"})),
     ),
     Job(
         "resnet20",
         "ResNet-20, CIFAR-10",
         "models/resnet20_cifar10.onnx",
         0.476,
-        10,
-        {"augment": "cifar", "validation": 0.02},
+        (Leg(10, {"augment": "cifar", "validation": 0.02}),),
     ),
     Job(
         "scnnb",
         "SCNNB, Fashion-MNIST",
         "networks/scnnb_fashion.onnx",
         0.476,
-        10,
-        {"augment": "flip,crop=2", "validation": 0.02},
+        (Leg(10, {"augment": "flip,crop=2", "validation": 0.02}),),
     ),
 )
 
@@ -133,35 +150,48 @@ def prune(bench: Bench, job: Job) -> None:
 
 def train(bench: Bench, job: Job) -> None:
     """Fine-tune a pruned network; a run that was stopped goes on."""
-    from onnxprune.calibration import open_samples
     from onnxprune.model import load_model, save_model
-    from onnxprune.training import TrainSettings, forget
+    from onnxprune.training import forget
+
+    start = bench.file(job, "pruned.onnx")
+    for number, leg in enumerate(job.legs, start=1):
+        last = number == len(job.legs)
+        output = bench.file(job, "tuned.onnx" if last else f"leg{number}.onnx")
+        account = bench.file(job, "train.json" if last else f"leg{number}.json")
+        if not account.is_file():
+            folder = bench.file(job, "run" if last else f"leg{number}.run")
+            found = _trained(bench, job, leg, load_model(start), folder)
+            save_model(found.model, output)
+            account.write_text(json.dumps({"training": found.to_dict()}))
+            forget(folder)
+        start = output
+
+
+def _trained(bench: Bench, job: Job, leg: Leg, model: Model, folder: Path) -> Trained:
+    from onnxprune.calibration import open_samples
+    from onnxprune.model import load_model
+    from onnxprune.training import TrainSettings
     from onnxprune.training import train as train_model
 
-    if bench.file(job, "train.json").is_file():
-        return
     data, steps = bench.data(job, "train")
-    model = load_model(bench.file(job, "pruned.onnx"))
     settings = TrainSettings(
-        epochs=bench.epochs or (1 if bench.quick else job.epochs),
+        epochs=bench.epochs or (1 if bench.quick else leg.epochs),
         device=bench.device,
         precision=bench.precision,
         threads=bench.threads,
-        **job.settings,
+        **leg.settings,
     )
     found = train_model(
         model,
         open_samples(data, model, preprocess=steps, count=1000 if bench.quick else None),
         settings,
         teacher=load_model(job.source(bench.shared, bench.kept)),
-        folder=bench.file(job, "run"),
+        folder=folder,
         progress=Told(job.title),
     )
     if found.interrupted:
         raise SystemExit(130)
-    save_model(found.model, bench.file(job, "tuned.onnx"))
-    bench.file(job, "train.json").write_text(json.dumps({"training": found.to_dict()}))
-    forget(bench.file(job, "run"))
+    return found
 
 
 class Told:
@@ -222,22 +252,21 @@ def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
     rows, courses = [], []
     for job in jobs:
         cut = json.loads(bench.file(job, "cut.json").read_text())["totals"]
-        training = json.loads(bench.file(job, "train.json").read_text())["training"]
-        found, account = accuracies(bench, job), training["account"]
-        own = account["settings"]
+        legs = _accounts(bench, job)
+        found, account = accuracies(bench, job), legs[-1]["account"]
         rows.append(
             [
                 job.title,
                 f"{cut['macs'][0] / cut['macs'][1]:.2f}",
                 f"{cut['params'][0] / cut['params'][1]:.2f}",
                 *(f"{found[name]:.2f}" for name in ("source", "repaired", "trained")),
-                f"{own['epochs']:g}",
-                f"{own['batch']}, {account['peak_lr']:g}",
-                f"{account['seconds'] / 60:.1f}",
+                " + ".join(f"{leg['account']['settings']['epochs']:g}" for leg in legs),
+                f"{account['settings']['batch']}, {account['peak_lr']:g}",
+                f"{sum(leg['account']['seconds'] for leg in legs) / 60:.1f}",
                 f"{account['device']}, {account['precision']}",
             ]
         )
-        courses.append([job.title, *_course(training["history"])])
+        courses.append([job.title, *_course(_history(legs))])
     heads = ["network", "MACs, times fewer", "parameters", "source", "repaired", "trained", "epochs"]
     yield table([*heads, "batch, lr", "minutes", "device"], rows)
     yield _COURSE
@@ -245,7 +274,18 @@ def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
     yield f"![Accuracy against epochs](../images/{PLOT.name})"
 
 
-_MARKS = ("start", "1", "2", "4", "8", "12", "16", "20")
+def _accounts(bench: Bench, job: Job) -> list[dict[str, Any]]:
+    """``training`` of every leg."""
+    names = [f"leg{number}.json" for number in range(1, len(job.legs))]
+    return [json.loads(bench.file(job, name).read_text())["training"] for name in (*names, "train.json")]
+
+
+def _history(legs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The start and the epochs of all legs."""
+    return [*legs[0]["history"], *(epoch for leg in legs[1:] for epoch in leg["history"][1:])]
+
+
+_MARKS = ("start", "1", "2", "4", "8", "12", "16", "20", "24", "32", "38")
 
 
 def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -270,10 +310,10 @@ def _plot(bench: Bench, jobs: Sequence[Job]) -> None:
 
     figure, axes = plt.subplots(1, max(1, len(jobs)), figsize=(4 * max(1, len(jobs)), 3.2), squeeze=False)
     for axis, job in zip(axes[0], jobs, strict=False):
-        history = json.loads(bench.file(job, "train.json").read_text())["training"]["history"]
+        history = _history(_accounts(bench, job))
         found = accuracies(bench, job)
-        axis.plot([e["number"] for e in history], [100 * e["metric"] for e in history], label="held back")
-        last = history[-1]["number"]
+        axis.plot([100 * epoch["metric"] for epoch in history], label="held back")
+        last = len(history) - 1
         for name, colour in (("source", "black"), ("repaired", "tab:red"), ("trained", "tab:green")):
             axis.hlines(found[name], 0, last, colors=colour, linestyles="dotted", label=f"{name}, test set")
         axis.set(title=job.title, xlabel="epochs", ylabel="accuracy, %")
