@@ -24,7 +24,7 @@ def train(
     *,
     teacher: Model | None = None,
     validation: Samples | None = None,
-    folder: Path | None = None,
+    folder: Path | str | None = None,
     restart: bool = False,
     tensorboard: bool = False,
     penalty: Penalty | None = None,
@@ -72,7 +72,7 @@ def train(
         settings or TrainSettings(),
         teacher=teacher,
         validation=validation,
-        folder=folder,
+        folder=None if folder is None else Path(folder),
         restart=restart,
         tensorboard=tensorboard,
         penalty=penalty,
@@ -81,14 +81,14 @@ def train(
     return run_training(task)
 
 
-def forget(folder: Path | None) -> None:
+def forget(folder: Path | str | None) -> None:
     """Remove the checkpoint of a training whose result is kept elsewhere.
 
     Args:
         folder: that ``train`` was given.
     """
     if folder is not None:
-        (folder / CHECKPOINT).unlink(missing_ok=True)
+        (Path(folder) / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _require_torch() -> None:
