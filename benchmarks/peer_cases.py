@@ -55,11 +55,11 @@ class Network:
 
 
 NETWORKS = (
-    Network("MLP, Fashion-MNIST", "fixtures/mlp_fashion.onnx", FASHION, 2, "flip"),
-    Network("VGG, Fashion-MNIST", "fixtures/vgg_fashion.onnx", FASHION, 2, "flip"),
-    Network("ResNet, Fashion-MNIST", "fixtures/resnet_fashion.onnx", FASHION, 2, "flip"),
-    Network("MobileNet, Fashion-MNIST", "fixtures/mobilenet_fashion.onnx", FASHION, 2, "flip"),
-    Network("VGG-16, CIFAR-10", "fixtures/vgg16_cifar10.onnx", CIFAR10, 3, "cifar"),
+    Network("MLP, Fashion-MNIST", "fixtures/mlp_fashion.onnx", FASHION, 1, "flip"),
+    Network("VGG, Fashion-MNIST", "fixtures/vgg_fashion.onnx", FASHION, 1, "flip"),
+    Network("ResNet, Fashion-MNIST", "fixtures/resnet_fashion.onnx", FASHION, 1, "flip"),
+    Network("MobileNet, Fashion-MNIST", "fixtures/mobilenet_fashion.onnx", FASHION, 1, "flip"),
+    Network("VGG-16, CIFAR-10", "fixtures/vgg16_cifar10.onnx", CIFAR10, 1, "cifar"),
     Network("ResNet-56, CIFAR-10", "models/resnet56_cifar10_bn.onnx", CIFAR10, 1, "cifar"),
 )
 

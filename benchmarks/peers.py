@@ -258,9 +258,8 @@ line does by itself with 512 training images without labels (`--data`: criterion
 `lstsq`), `onnxprune, aligned` has counts that are multiples of 16. Parameters are those that torch \
 counts. Seconds are the least of three calls in a running process, of Torch-Pruning with the export \
 behind the plus; ours contain the proof against the masked source. Accuracies are on all 10,000 test \
-images, as pruned and after fine-tuning by `onnxprune.training` with the same settings for all: 2 \
-epochs for Fashion-MNIST, 3 for VGG-16 and 1 for ResNet-56, where published figures have 100 and more; the \
-epoch is chosen on training images that are held back."""
+images, as pruned and after fine-tuning by `onnxprune.training` with the same settings for all: \
+labels alone, one epoch, where published figures have 100 and more."""
 
 _UNTUNED = (
     """A dash: not measured yet, as fine-tuning and some of the networks have to wait for a free machine."""
