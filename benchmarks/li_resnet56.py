@@ -68,6 +68,9 @@ DEPGRAPH_21 = "93.53 → 93.46 at 2.11x, after sparse training 93.77 at 2.13x (D
 DEPGRAPH_25 = "93.53 → 93.36 at 2.51x, after sparse training 93.64 at 2.57x (DepGraph)"
 """From the benchmarks page of Torch-Pruning, whose network and training are its own."""
 
+PUBLISHED = ((0.896, 93.10), (0.724, 93.06), (1 / 2.11, 93.46), (1 / 2.51, 93.36))
+"""Share of the MACs and accuracy after fine-tuning, for the plot."""
+
 POINTS = (
     Point("a", "A, `l1`", {**A, "repair": "none"}, published=LI_A),
     Point("a_lstsq", "A, `l1`, `lstsq`", {**A, "repair": "lstsq"}, data=True),
@@ -162,19 +165,27 @@ def page(study: Study, points: Sequence[Point]) -> None:
 
 
 def draw(study: Study, points: Sequence[Point], whole: int, axes: Any) -> None:
-    """Accuracy against what is left of the MACs."""
-    for point in points:
-        found, after = pruned(study, point), tuned(study, point)
-        axes.plot(
-            [found["macs"] / whole] * 2,
-            [found["accuracy"], (after or found)["accuracy"]],
-            ".-",
-            label=point.title,
-        )
+    """Accuracy against what is left of the MACs: as pruned, fine-tuned, and what was published."""
+    for kind, colour, aside in ((False, "C1", -0.004), (True, "C0", 0.004)):
+        for number, point in enumerate(point for point in points if point.data == kind):
+            found, after = pruned(study, point), tuned(study, point)
+            left = found["macs"] / whole + aside
+            own, trained = found["accuracy"], (after or found)["accuracy"]
+            axes.plot([left] * 2, [max(own, _LOWEST), trained], color=colour, linewidth=0.8)
+            axes.plot(left, max(own, _LOWEST), "x" if own > _LOWEST else "v", color=colour)
+            label = "" if number else "`l1` and labels" if not kind else "with data and teacher"
+            axes.plot(left, trained, "o", color=colour, label=label)
+    axes.plot(
+        *zip(*PUBLISHED, strict=True), "s", color="C7", fillstyle="none", label="published, 40 to 100 epochs"
+    )
+    axes.set_ylim(_LOWEST - 0.5, 94)
     axes.set_xlabel("share of the multiply-accumulates that is left")
-    axes.set_ylabel("accuracy, % (as pruned, fine-tuned)")
-    axes.legend(fontsize=7)
+    axes.set_ylabel("accuracy, % (x as pruned, v below, o fine-tuned)")
+    axes.legend(fontsize=7, loc="lower right")
 
+
+_LOWEST = 86
+"""Of the plot; what is below is an arrow at its edge."""
 
 _ABOUT = """Accuracy in percent on all 10,000 test images. A and B are the networks of Li et al. \
 2017 (arXiv 1608.08710): of the first layer of each residual block a share of the filters goes by L1 \
