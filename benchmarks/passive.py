@@ -223,9 +223,11 @@ _MEASURES = (("accuracy", 1), ("log_loss", 3))
 
 _KERAS = """The authors' file `dcase2021_passive_C1.h5`, given to `onnxprune` as it is and pruned by \
 cosine similarity in C2 and C3 too, ends with {left} numbers, as many as their file in which all \
-three layers are pruned. The networks of the tables above as Keras files (channels last, softmax at \
-the end), converted and pruned in all three layers, give the same as the ONNX files exported from \
-torch, before any fine-tuning."""
+three layers are pruned. \
+The networks of the tables above as Keras files (channels last, softmax at the end) give what their \
+ONNX files give, and their three layers are pruned to the same numbers. Before any fine-tuning the \
+accuracies still differ: the conversion folds the batch normalisation into the kernels, which \
+changes the norms that decide which filter of a similar pair goes."""
 
 _FORMATS = """The fine-tuned networks as float32, float16 (`onnxprune quantize --to fp16`) and uint8 \
 (`--to int8`: activations in uint8, weights in int8 with a scale a channel; ranges from training \
