@@ -259,11 +259,10 @@ line does by itself with 512 training images without labels (`--data`: criterion
 counts. Seconds are the least of three calls in a running process, of Torch-Pruning with the export \
 behind the plus; ours contain the proof against the masked source. Accuracies are on all 10,000 test \
 images, as pruned and after fine-tuning by `onnxprune.training` with the same settings for all: \
-labels alone, one epoch, where published figures have 100 and more."""
+labels alone, one epoch, where published figures have 100 and more. The shortcuts of ResNet-56 are padded \
+with a number of zeros that its module states, which a pruner of modules does not change."""
 
-_UNTUNED = (
-    """A dash: not measured yet, as fine-tuning and some of the networks have to wait for a free machine."""
-)
+_UNTUNED = """A dash: not measured, as it takes longer than a study may."""
 
 _LATENCY = """Median milliseconds of a run in ONNX Runtime, batch 1, one thread, all files of a row \
 in turns; the least is bold."""
