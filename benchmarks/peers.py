@@ -56,6 +56,9 @@ def accuracy_rows(study: Study, networks: Sequence[Network], *, measure: bool) -
             if "error" in found:
                 rows.append([network.title, method, f"fails: `{found['error']}`", "", "", "", ""])
                 continue
+            if found["parameters_left"] == 1:
+                rows.append([network.title, method, "untouched", "", "", "", ""])
+                continue
             after = tuned(study, network, method)
             rows.append(
                 [
