@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 
-from onnxprune.torch_graph.module import BatchNorm, OnnxModule
 from onnxprune.training.launch import started_by_torchrun
 
 
@@ -82,64 +81,3 @@ def joined(device: torch.device) -> Iterator[Processes]:
     finally:
         if own:
             distributed.destroy_process_group()
-
-
-class _Summed(torch.autograd.Function):  # type: ignore[misc]
-    """A tensor added up over all processes. Their losses are parts of one sum, so gradients add up too."""
-
-    @staticmethod
-    def forward(context: Any, value: Tensor) -> Tensor:
-        total = value.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        total = gradient.contiguous().clone()
-        distributed.all_reduce(total)
-        return total
-
-
-class SharedBatchNorm(BatchNorm):
-    """Batch normalisation with the statistics of the whole batch, on every device.
-
-    ``torch.nn.SyncBatchNorm`` does the same on CUDA alone.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise by the mean and variance over the samples of all processes."""
-        if not self.training:
-            return super().forward(x)
-        axes = [axis for axis in range(x.dim()) if axis != 1]
-        wide = x.double() if x.device.type == "cpu" else x.float()
-        count = torch.full((1,), x.numel() / x.shape[1], dtype=wide.dtype, device=x.device)
-        sums = torch.cat([wide.sum(axes), wide.square().sum(axes), count])
-        sums = _Summed.apply(sums)
-        total, squares, number = sums.split([x.shape[1], x.shape[1], 1])
-        mean = total / number
-        variance = (squares / number - mean.square()).clamp_min(0.0)
-        self._keep(mean.detach(), (variance * number / (number - 1)).detach())
-        shape = [1, -1, *[1] * (x.dim() - 2)]
-        factor = self.weight * torch.rsqrt(variance + self.eps).to(self.weight.dtype)
-        shift = self.bias - mean.to(self.bias.dtype) * factor
-        return x * factor.to(x.dtype).view(shape) + shift.to(x.dtype).view(shape)
-
-    def _keep(self, mean: Tensor, variance: Tensor) -> None:
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(variance.to(self.running_var.dtype), self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked.add_(1)
-
-
-def share_statistics(module: OnnxModule) -> None:
-    """Let the batch normalisations of a module take the statistics of all processes' samples."""
-    for path, child in list(module.named_children()):
-        if isinstance(child, BatchNorm):
-            like = SharedBatchNorm(
-                child.num_features, eps=child.eps, momentum=child.momentum, dtype=child.running_mean.dtype
-            )
-            like.weight, like.bias = child.weight, child.bias
-            like.running_mean, like.running_var = child.running_mean, child.running_var
-            like.num_batches_tracked = child.num_batches_tracked
-            setattr(module, path, like.train(child.training))

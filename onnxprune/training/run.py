@@ -23,12 +23,14 @@ from onnxprune.training.features import AUTO
 from onnxprune.training.images import Augmenter, frames_of
 from onnxprune.training.journal import Journal, summary_writer
 from onnxprune.training.loop import Loop, Parts
+from onnxprune.training.memory import freed_memory_kept
 from onnxprune.training.penalty import Penalty
 from onnxprune.training.pool import Feeder, read
 from onnxprune.training.precision import computes_in_half
-from onnxprune.training.processes import Processes, joined, share_statistics
+from onnxprune.training.processes import Processes, joined
 from onnxprune.training.result import Trained, Watch
 from onnxprune.training.settings import TrainSettings
+from onnxprune.training.shared_norm import share_statistics
 from onnxprune.training.student import Runner, Student, make_student
 from onnxprune.training.validation import Validator
 from onnxprune.training.verdict import Verdict, judge
@@ -229,13 +231,14 @@ def _cards(device: torch.device) -> list[int]:
 
 @contextmanager
 def _backends(threads: int | None) -> Iterator[None]:
-    """Let torch use so many threads, and look for fast convolutions, for a while."""
+    """Let torch use so many threads, look for fast convolutions, and keep its memory, for a while."""
     before = torch.get_num_threads(), torch.backends.cudnn.benchmark
     if threads is not None:
         torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
     try:
-        yield
+        with freed_memory_kept():
+            yield
     finally:
         torch.set_num_threads(before[0])
         torch.backends.cudnn.benchmark = before[1]

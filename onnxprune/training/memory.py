@@ -1,0 +1,47 @@
+"""Memory that a step of training frees and the next one wants again."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Numbers of two parameters in glibc's malloc.h."""
+
+_NEVER = -1
+_LARGE = 1 << 30
+_LARGEST_KNOWN = 32 << 20
+"""Bytes. What the C library goes up to by itself, and what older ones take at most."""
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Let the C library keep what is freed, for a while.
+
+    By itself glibc gives tensors of many megabytes back to the system when they are freed, and each step of a
+    training asks for the same ones again, page by page. Other C libraries are left as they are.
+    """
+    found = _glibc()
+    if found is None:
+        yield
+        return
+    tune, trim = found
+    if not tune(_MMAP_THRESHOLD, _LARGE):
+        tune(_MMAP_THRESHOLD, _LARGEST_KNOWN)
+    tune(_TRIM_THRESHOLD, _NEVER)
+    try:
+        yield
+    finally:  # where glibc itself ends up once a program has freed large blocks
+        tune(_MMAP_THRESHOLD, _LARGEST_KNOWN)
+        tune(_TRIM_THRESHOLD, 2 * _LARGEST_KNOWN)
+        trim(0)
+
+
+def _glibc() -> tuple[Callable[[int, int], int], Callable[[int], int]] | None:
+    """``mallopt`` and ``malloc_trim``."""
+    if platform.libc_ver()[0] != "glibc":
+        return None
+    library = ctypes.CDLL(None)
+    return library.mallopt, library.malloc_trim
