@@ -28,7 +28,7 @@ LEFT = 0.476
 SAMPLES = 512
 EPOCHS = 0.5
 RATES = (0.004, 0.008)
-WEIGHTS = (10.0, 1000.0)
+WEIGHTS = (30.0, 300.0, 1000.0)
 """Of the inner values, beside the default, at the default rate."""
 
 
@@ -39,6 +39,7 @@ class Network:
     Attributes:
         path: in the cache if it begins with ``networks``, else in the shared folder.
         features: ``--features`` that it is trained with.
+        stages: names of the last values of each shape alone.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Network:
     data: ImageSet
     augment: str
     features: tuple[str, ...] = ("none", "auto")
+    stages: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -58,7 +60,13 @@ class Network:
 
 
 NETWORKS = (
-    Network("ResNet-20, CIFAR-10", "models/resnet20_cifar10.onnx", CIFAR10, "cifar"),
+    Network(
+        "ResNet-20, CIFAR-10",
+        "models/resnet20_cifar10.onnx",
+        CIFAR10,
+        "cifar",
+        stages=("relu_6", "relu_12"),
+    ),
     Network("SCNNB, Fashion-MNIST", "networks/scnnb_fashion.onnx", FASHION, "flip", ("none",)),
 )
 
@@ -70,6 +78,8 @@ class Way:
     rate: float
     features: str
     weight: float = 100.0
+    names: tuple[str, ...] = ()
+    """Where ``features`` is none of the words that the settings know."""
 
     @property
     def name(self) -> str:
@@ -78,9 +88,10 @@ class Way:
 
 
 def ways(network: Network) -> Sequence[Way]:
-    """Every rate, with and without inner values where there are some; and other weights of these."""
+    """Every rate, with and without inner values where there are some; other weights of these, and fewer."""
     found = [Way(rate, features) for rate in RATES for features in network.features]
-    return [*found, *(Way(RATES[1], "auto", weight) for weight in WEIGHTS if "auto" in network.features)]
+    found += [Way(RATES[0], "auto", weight) for weight in WEIGHTS if "auto" in network.features]
+    return [*found, Way(RATES[0], "stages", names=network.stages)] if network.stages else found
 
 
 def cut(study: Study, network: Network) -> Path:
@@ -105,7 +116,7 @@ def run(study: Study, network: Network, way: Way) -> Figures:
             EPOCHS,
             teacher=load_model(network.file(study)),
             lr=way.rate,
-            features=(way.features,),
+            features=way.names or (way.features,),
             feature_weight=way.weight,
             augment=network.augment,
             validation=0.04,
@@ -177,9 +188,9 @@ _ABOUT = """Networks are pruned to {times:.1f} times fewer MACs and repaired by 
 data ({samples} training images without labels), then trained for {epochs:g} epochs with the \
 network before pruning as the teacher and the other settings as they are by default. Log-loss in \
 nats and accuracy are those on 4 % of the training images, which are held back here and which the \
-sources were trained on; no test image is used. With `--features auto` the last inner values of \
-each shape that pruning has left are compared with the teacher's; where every layer is cut there \
-are none."""
+sources were trained on; no test image is used. With `--features auto` (6 values of ResNet-20) the \
+residual sums and the last inner value of each shape that pruning has left are compared with the \
+teacher's, 2 are the last ones of each shape alone; where every layer is cut there are none."""
 
 
 def main(words: Sequence[str] | None = None) -> None:

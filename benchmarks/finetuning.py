@@ -12,8 +12,7 @@ the sources and the training images. SCNNB is trained by ``fixtures/make_fixture
 
 For a network NAME the folder ``--work`` holds ``NAME.pruned.onnx`` and ``NAME.cut.json``, ``NAME.tuned.onnx``
 and ``NAME.train.json``, and ``NAME.accuracy.json``. The first two pairs may as well be output and
-``--report`` of the command line, made elsewhere. Where a network is trained in several legs, those before the
-last one end in ``NAME.leg1.onnx`` and ``NAME.leg1.json`` and so on.
+``--report`` of the command line, made elsewhere.
 """
 
 from __future__ import annotations
@@ -24,33 +23,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import datasets
 from harness import PAGES, measure, table, write_page
 
-if TYPE_CHECKING:
-    from onnxprune.model import Model
-    from onnxprune.training import Trained
-
 PLOT = PAGES.parent / "images" / "finetuning.png"
-SAMPLES = 512
-"""Training images, without labels, that criterion and repair are calibrated on."""
-
-
-@dataclass(frozen=True)
-class Leg:
-    """One training, at whose end the rate is zero; a leg after it is a warm restart.
-
-    Loshchilov and Hutter 2017, arXiv 1608.03983.
-
-    Attributes:
-        epochs: that it takes.
-        settings: of ``TrainSettings``; nothing was chosen by test images.
-    """
-
-    epochs: float
-    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,27 +40,23 @@ class Job:
         title: in the table.
         path: of the source: in the shared folder, or in the cache where it begins with ``networks``.
         macs: share of the MACs that stays.
-        legs: of the training.
+        epochs: of the training.
+        settings: of ``TrainSettings``; nothing was chosen by test images.
+        samples: training images, without labels, that criterion and repair are calibrated on.
     """
 
     name: str
     title: str
     path: str
     macs: float
-    legs: tuple[Leg, ...]
+    epochs: float
+    settings: Mapping[str, Any]
+    samples: int = 512
 
     def source(self, shared: Path, kept: Path) -> Path:
         """Where the network is."""
         return (kept if self.path.startswith("networks") else shared) / self.path
 
-
-_RESNET56 = {
-    "augment": "cifar",
-    "lr": 0.008,
-    "validation": 0.02,
-    "features": ("/layer?/layer?.8/Relu_1_output_0",),  # ends of the stages, as --features auto
-    "feature_weight": 150.0,
-}
 
 JOBS = (
     Job(
@@ -90,21 +64,33 @@ JOBS = (
         "ResNet-56, CIFAR-10",
         "models/resnet56_cifar10.onnx",
         0.476,
-        (Leg(16, _RESNET56), Leg(22, {**_RESNET56, "mixup": 0.2, "keep": "last"})),
+        14,
+        {
+            "augment": "cifar",
+            "mixup": 0.2,
+            "lr": 0.008,
+            "validation": 0.02,
+            "keep": "last",
+            "features": ("/layer?/layer?.?/Relu_1_output_0",),  # ends of the blocks
+            "feature_weight": 300.0,
+        },
+        samples=2048,
     ),
     Job(
         "resnet20",
         "ResNet-20, CIFAR-10",
         "models/resnet20_cifar10.onnx",
         0.476,
-        (Leg(10, {"augment": "cifar", "validation": 0.02}),),
+        10,
+        {"augment": "cifar", "validation": 0.02},
     ),
     Job(
         "scnnb",
         "SCNNB, Fashion-MNIST",
         "networks/scnnb_fashion.onnx",
         0.476,
-        (Leg(10, {"augment": "flip,crop=2", "validation": 0.02}),),
+        10,
+        {"augment": "flip,crop=2", "validation": 0.02},
     ),
 )
 
@@ -142,7 +128,7 @@ def prune(bench: Bench, job: Job) -> None:
     data, steps = bench.data(job, "train")
     command = [sys.executable, "-m", "onnxprune", job.source(bench.shared, bench.kept), "-o", output]
     command += ["--macs", f"{job.macs:g}x", "--align", "off", "--data", data.split(",")[0], "--json"]
-    done = measure([*command, "--preprocess", steps, "--samples", str(SAMPLES)], allowed=(0, 1))
+    done = measure([*command, "--preprocess", steps, "--samples", str(job.samples)], allowed=(0, 1))
     report = json.loads(done.output)
     bench.file(job, "cut.json").write_text(json.dumps({"totals": report["totals"]}))
     print(f"{job.title}: pruned in {done.seconds:.0f} s", flush=True)
@@ -150,36 +136,22 @@ def prune(bench: Bench, job: Job) -> None:
 
 def train(bench: Bench, job: Job) -> None:
     """Fine-tune a pruned network; a run that was stopped goes on."""
-    from onnxprune.model import load_model, save_model
-    from onnxprune.training import forget
-
-    start = bench.file(job, "pruned.onnx")
-    for number, leg in enumerate(job.legs, start=1):
-        last = number == len(job.legs)
-        output = bench.file(job, "tuned.onnx" if last else f"leg{number}.onnx")
-        account = bench.file(job, "train.json" if last else f"leg{number}.json")
-        if not account.is_file():
-            folder = bench.file(job, "run" if last else f"leg{number}.run")
-            found = _trained(bench, job, leg, load_model(start), folder)
-            save_model(found.model, output)
-            account.write_text(json.dumps({"training": found.to_dict()}))
-            forget(folder)
-        start = output
-
-
-def _trained(bench: Bench, job: Job, leg: Leg, model: Model, folder: Path) -> Trained:
     from onnxprune.calibration import open_samples
-    from onnxprune.model import load_model
-    from onnxprune.training import TrainSettings
+    from onnxprune.model import load_model, save_model
+    from onnxprune.training import TrainSettings, forget
     from onnxprune.training import train as train_model
 
+    account, folder = bench.file(job, "train.json"), bench.file(job, "run")
+    if account.is_file():
+        return
+    model = load_model(bench.file(job, "pruned.onnx"))
     data, steps = bench.data(job, "train")
     settings = TrainSettings(
-        epochs=bench.epochs or (1 if bench.quick else leg.epochs),
+        epochs=bench.epochs or (1 if bench.quick else job.epochs),
         device=bench.device,
         precision=bench.precision,
         threads=bench.threads,
-        **leg.settings,
+        **job.settings,
     )
     found = train_model(
         model,
@@ -191,7 +163,9 @@ def _trained(bench: Bench, job: Job, leg: Leg, model: Model, folder: Path) -> Tr
     )
     if found.interrupted:
         raise SystemExit(130)
-    return found
+    save_model(found.model, bench.file(job, "tuned.onnx"))
+    account.write_text(json.dumps({"training": found.to_dict()}))
+    forget(folder)
 
 
 class Told:
@@ -248,44 +222,48 @@ def page(bench: Bench, jobs: Sequence[Job], note: str = "") -> None:
 
 
 def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
-    yield _INTRODUCTION.format(samples=SAMPLES)
+    yield _INTRODUCTION
     rows, courses = [], []
     for job in jobs:
         cut = json.loads(bench.file(job, "cut.json").read_text())["totals"]
-        legs = _accounts(bench, job)
-        found, account = accuracies(bench, job), legs[-1]["account"]
+        training = _account(bench, job)
+        found, account = accuracies(bench, job), training["account"]
         rows.append(
             [
                 job.title,
+                str(job.samples),
                 f"{cut['macs'][0] / cut['macs'][1]:.2f}",
                 f"{cut['params'][0] / cut['params'][1]:.2f}",
                 *(f"{found[name]:.2f}" for name in ("source", "repaired", "trained")),
-                " + ".join(f"{leg['account']['settings']['epochs']:g}" for leg in legs),
+                f"{account['settings']['epochs']:g}",
                 f"{account['settings']['batch']}, {account['peak_lr']:g}",
-                f"{sum(leg['account']['seconds'] for leg in legs) / 60:.1f}",
+                f"{account['seconds'] / 60:.1f}",
                 f"{account['device']}, {account['precision']}",
             ]
         )
-        courses.append([job.title, *_course(_history(legs))])
-    heads = ["network", "MACs, times fewer", "parameters", "source", "repaired", "trained", "epochs"]
+        courses.append([job.title, *_course(training["history"])])
+    heads = [
+        "network",
+        "images",
+        "MACs, times fewer",
+        "parameters",
+        "source",
+        "repaired",
+        "trained",
+        "epochs",
+    ]
     yield table([*heads, "batch, lr", "minutes", "device"], rows)
     yield _COURSE
     yield table(["network", *_MARKS], courses)
     yield f"![Accuracy against epochs](../images/{PLOT.name})"
 
 
-def _accounts(bench: Bench, job: Job) -> list[dict[str, Any]]:
-    """``training`` of every leg."""
-    names = [f"leg{number}.json" for number in range(1, len(job.legs))]
-    return [json.loads(bench.file(job, name).read_text())["training"] for name in (*names, "train.json")]
+def _account(bench: Bench, job: Job) -> dict[str, Any]:
+    """How the training went."""
+    return dict(json.loads(bench.file(job, "train.json").read_text())["training"])
 
 
-def _history(legs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The start and the epochs of all legs."""
-    return [*legs[0]["history"], *(epoch for leg in legs[1:] for epoch in leg["history"][1:])]
-
-
-_MARKS = ("start", "1", "2", "4", "8", "12", "16", "20", "24", "32", "38")
+_MARKS = ("start", "1", "2", "4", "6", "8", "10", "12", "14")
 
 
 def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -294,7 +272,7 @@ def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 _INTRODUCTION = """Networks are pruned to a share of their MACs with the default criterion and repair \
-(`--align off`, {samples} training images, no labels), then trained with `onnxprune finetune`; the teacher \
+(`--align off`, on training images without labels), then trained with `onnxprune finetune`; the teacher \
 is the network before pruning. Accuracy in percent is that of the written files in ONNX Runtime on the whole \
 test set, by which nothing was chosen. Minutes are those of the training, validation included."""
 
@@ -310,7 +288,7 @@ def _plot(bench: Bench, jobs: Sequence[Job]) -> None:
 
     figure, axes = plt.subplots(1, max(1, len(jobs)), figsize=(4 * max(1, len(jobs)), 3.2), squeeze=False)
     for axis, job in zip(axes[0], jobs, strict=False):
-        history = _history(_accounts(bench, job))
+        history = _account(bench, job)["history"]
         found = accuracies(bench, job)
         axis.plot([100 * epoch["metric"] for epoch in history], label="held back")
         last = len(history) - 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from onnx import NodeProto
@@ -13,11 +13,11 @@ from onnxprune.model.naming import quoted
 from onnxprune.model.trace import trace_pair
 
 AUTO = "auto"
-"""Stands for the last value of each shape that pruning has left as it was."""
+"""Stands for the residual sums and the last value of each shape, where pruning has left them as they were."""
 
 NONE = "none"
 
-MOST = 4
+MOST = 32
 """Values that are chosen at most, the last ones: each is kept for every sample of a step, twice."""
 
 _LEAST_RANK = 3
@@ -31,6 +31,9 @@ _PASSED_OVER = frozenset({"Conv", "ConvTranspose"})
 _PASSED_OVER |= {"Cast", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape"}
 _PASSED_OVER |= {"Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
 """Nor are those of operators that only move what is there."""
+
+_ACTIVATIONS = frozenset({"Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu"})
+"""Operators that a residual sum goes through before anything else reads it."""
 
 
 def feature_names(model: Model, teacher: Model, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -49,7 +52,7 @@ def feature_names(model: Model, teacher: Model, wanted: Sequence[str]) -> tuple[
     own, other = _inner(model), _inner(teacher)
     both = [name for name in own if name in other]
     if tuple(wanted) == (AUTO,):
-        return _last_of_each_shape(model, teacher, own, other)
+        return _left_whole(model, teacher, own, other)
     for glob in wanted:
         if not any(fnmatchcase(name, glob) for name in both):
             raise UsageError(
@@ -59,10 +62,10 @@ def feature_names(model: Model, teacher: Model, wanted: Sequence[str]) -> tuple[
     return tuple(name for name in both if any(fnmatchcase(name, glob) for glob in wanted))
 
 
-def _last_of_each_shape(
+def _left_whole(
     model: Model, teacher: Model, own: Mapping[str, NodeProto], other: Mapping[str, NodeProto]
 ) -> tuple[str, ...]:
-    """Ends of stages, where a model has them: they see all that pruning did before, at little cost.
+    """Ends of blocks and stages, where a model has them: they see all that pruning did before.
 
     In residual networks streams often stay whole while the layers inside of the blocks are cut.
     """
@@ -72,13 +75,28 @@ def _last_of_each_shape(
     shapes, theirs = trace_pair(model).first.shapes, trace_pair(teacher).first.shapes
     inner = _before_weights(model)
     last: dict[tuple[int, ...], str] = {}
+    whole = []
     for name in same:
         shape = shapes.get(name, ())
         plain = name in inner and own[name].op_type not in _PASSED_OVER
         if plain and len(shape) >= _LEAST_RANK and shape == theirs.get(name):
-            last.pop(shape, None)
             last[shape] = name
-    return tuple(last.values())[-MOST:]
+            whole.append(name)
+    chosen = {*last.values(), *_sums(model, own)}
+    return tuple(name for name in whole if name in chosen)[-MOST:]
+
+
+def _sums(model: Model, made: Mapping[str, NodeProto]) -> Iterator[str]:
+    """Sums of two values, each behind the activation that alone reads it, if one does."""
+    readers: dict[str, list[NodeProto]] = {}
+    for node in model.proto.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    for name, node in made.items():
+        if node.op_type in ("Add", "Sum") and not any(value in model.constants for value in node.input):
+            alone = readers.get(name, [])
+            activated = len(alone) == 1 and alone[0].op_type in _ACTIVATIONS
+            yield alone[0].output[0] if activated else name
 
 
 def _before_weights(model: Model) -> set[str]:

@@ -98,8 +98,10 @@ class Objective:
 
     def _on_teacher(self, term: Term, own: Tensor, other: Tensor) -> Tensor:
         if not term.form.classes:
-            apart = (own.float() - other.float()).square().flatten(1).mean(1)
-            return apart.sum() / term.scale
+            apart = own - other  # stays in half precision where values are; only the sum of squares does not
+            wide = torch.promote_types(apart.dtype, torch.float32)
+            squares: Tensor = torch.linalg.vector_norm(apart, dtype=wide).square()
+            return squares * len(apart) / (apart.numel() * term.scale)
         hot = self.temperature
         scores = functional.log_softmax(term.form.scores(own) / hot, 1)
         wanted = functional.log_softmax(term.teacher.scores(other) / hot, 1)

@@ -228,14 +228,23 @@ def _objective(
             "The outputs of the teacher have other shapes than those of the model.",
             hint="The teacher is the model before pruning, or one with the same classes.",
         )
+    finite = [bool(other.isfinite().all()) for other in taught]  # masked scores of an attention are not
+    usable = [fits and (place < outputs or finite[place]) for place, fits in enumerate(same)]
     terms = tuple(
         Term(form_of(own), form_of(other), max(float(other.double().square().mean()), 1e-12))
         if fits
         else None
-        for own, other, fits in zip(found, taught, same, strict=False)
+        for own, other, fits in zip(found, taught, usable, strict=False)
     )
-    left_out = [n for n, fits in zip(features, same[outputs:], strict=False) if not fits]
-    notes = (f"features whose shape differs from the teacher's: {', '.join(left_out)}",) if left_out else ()
+    left_out = {
+        "features whose shape differs from the teacher's": same[outputs:],
+        "features that are not finite": finite[outputs:],
+    }
+    notes = tuple(
+        f"{what}: {', '.join(name for name, fits in zip(features, fitting, strict=False) if not fits)}"
+        for what, fitting in left_out.items()
+        if not all(fitting)
+    )
     made = Objective(
         form if labelled and form.classes else None,
         terms,

@@ -36,6 +36,25 @@ def test_the_last_value_of_each_shape_that_is_left() -> None:
     assert feature_names(source(), source(), ("auto",)) == ("b", "d", "e")
 
 
+def test_residual_sums_each_behind_the_activation_that_alone_reads_it() -> None:
+    """A block with an activation behind its sum, and one whose sum is read by what follows it and by a sum."""
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["a"]),
+        helper.make_node("Conv", ["a", "k"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["first"]),
+        helper.make_node("Relu", ["first"], ["activated"]),
+        helper.make_node("Conv", ["activated", "k"], ["c"]),
+        helper.make_node("Add", ["activated", "c"], ["second"]),
+        helper.make_node("Relu", ["second"], ["d"]),
+        helper.make_node("Conv", ["d", "k"], ["e"]),
+        helper.make_node("Add", ["second", "e"], ["third"]),
+        helper.make_node("Add", ["third", "shift"], ["moved"]),
+        helper.make_node("Conv", ["moved", "head"], ["y"]),
+    ]
+    model = chain(nodes, {"w": (8, 3, 1, 1), "k": (8, 8, 1, 1), "shift": (8, 1, 1), "head": (10, 8, 1, 1)})
+    assert feature_names(model, model, ("auto",)) == ("activated", "second", "third", "moved")
+
+
 def test_what_is_the_output_in_another_form_is_not_chosen() -> None:
     """A head that is a convolution, and an average over the image behind it."""
     nodes = [
@@ -46,15 +65,19 @@ def test_what_is_the_output_in_another_form_is_not_chosen() -> None:
         helper.make_node("GlobalAveragePool", ["d"], ["e"]),
         helper.make_node("Flatten", ["e"], ["y"]),
     ]
-    ends = [("image", ["n", 3, 8, 8]), ("y", ["n", 10])]
+    model = chain(nodes, {"w": (8, 3, 3, 3), "head": (10, 8, 1, 1)})
+    assert feature_names(model, model, ("auto",)) == ("b",)
+
+
+def chain(nodes: list[onnx.NodeProto], weights: dict[str, tuple[int, ...]]) -> onnxprune.Model:
+    """A model of an image; its weights are ones."""
+    ends = [("image", ["n", 3, 8, 8]), ("y", None)]
     image, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in ends)
-    weights = {"w": (8, 3, 3, 3), "head": (10, 8, 1, 1)}
     tensors = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in weights.items()]
     opsets = [helper.make_opsetid("", 17)]
     proto = helper.make_model(helper.make_graph(nodes, "g", [image], [y], tensors), opset_imports=opsets)
     proto.ir_version = 8
-    model = onnxprune.load_model(proto)
-    assert feature_names(model, model, ("auto",)) == ("b",)
+    return onnxprune.load_model(proto)
 
 
 def test_nothing_of_a_teacher_that_is_another_network() -> None:
@@ -85,3 +108,20 @@ def test_usual_rates() -> None:
         for taught, more in given.items()
     }
     assert found == {True: 0.004, False: 0.02}
+
+
+def test_values_that_are_not_finite_are_left_out() -> None:
+    """Attention scores that a mask has taken out are minus infinity."""
+    nodes = [
+        helper.make_node("Conv", ["image", "w"], ["a"]),
+        helper.make_node("Sub", ["a", "a"], ["zero"]),
+        helper.make_node("Log", ["zero"], ["endless"]),
+        helper.make_node("Relu", ["endless"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["c"]),
+        helper.make_node("Conv", ["c", "head"], ["y"]),
+    ]
+    model = chain(nodes, {"w": (8, 3, 3, 3), "head": (10, 8, 1, 1)})
+    own = TrainSettings(epochs=0, features=("endless", "b"))
+    found = train(model, samples(32, labelled=False), own, teacher=model)
+    assert found.account["features"] == ["b"]
+    assert "features that are not finite: endless" in found.notes
