@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import islice
+from math import prod
 
 from onnx import NodeProto
 
@@ -18,7 +20,10 @@ AUTO = "auto"
 NONE = "none"
 
 MOST = 32
-"""Values that are chosen at most, the last ones: each is kept for every sample of a step, twice."""
+"""Values that are chosen at most, the last ones."""
+
+MOST_ELEMENTS = 1 << 21
+"""Of the chosen values for one sample: they are kept for every sample of a step, twice."""
 
 _LEAST_RANK = 3
 """Of a value that is more than a vector a sample."""
@@ -74,26 +79,45 @@ def _left_whole(
         return ()
     shapes, theirs = trace_pair(model).first.shapes, trace_pair(teacher).first.shapes
     inner = _before_weights(model)
-    last: dict[tuple[int, ...], str] = {}
-    whole = []
-    for name in same:
-        shape = shapes.get(name, ())
-        plain = name in inner and own[name].op_type not in _PASSED_OVER
-        if plain and len(shape) >= _LEAST_RANK and shape == theirs.get(name):
-            last[shape] = name
-            whole.append(name)
-    chosen = {*last.values(), *_sums(model, own)}
-    return tuple(name for name in whole if name in chosen)[-MOST:]
+    whole = [
+        name
+        for name in same
+        if name in inner
+        and own[name].op_type not in _PASSED_OVER
+        and len(shapes.get(name, ())) >= _LEAST_RANK
+        and shapes[name] == theirs.get(name)
+    ]
+    last = {shapes[name]: name for name in whole}
+    sums = set(_sums(model, own, shapes))
+    first = [*reversed(last.values()), *(name for name in reversed(whole) if name in sums)]
+    chosen = set(_within(dict.fromkeys(first), shapes))
+    return tuple(name for name in whole if name in chosen)
 
 
-def _sums(model: Model, made: Mapping[str, NodeProto]) -> Iterator[str]:
-    """Sums of two values, each behind the activation that alone reads it, if one does."""
+def _within(names: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
+    """As many of the first ones as may be kept."""
+    left = MOST_ELEMENTS
+    for name in islice(names, MOST):
+        left -= prod(shapes[name][1:])
+        if left < 0:
+            return
+        yield name
+
+
+def _sums(
+    model: Model, made: Mapping[str, NodeProto], shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[str]:
+    """Sums of two values of one shape, each behind the activation that alone reads it, if one does.
+
+    A mask that is added to the scores of an attention has fewer axes, or shorter ones.
+    """
     readers: dict[str, list[NodeProto]] = {}
     for node in model.proto.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     for name, node in made.items():
-        if node.op_type in ("Add", "Sum") and not any(value in model.constants for value in node.input):
+        alike = all(value in shapes and shapes[value] == shapes.get(name) for value in node.input)
+        if node.op_type in ("Add", "Sum") and alike and not any(v in model.constants for v in node.input):
             alone = readers.get(name, [])
             activated = len(alone) == 1 and alone[0].op_type in _ACTIVATIONS
             yield alone[0].output[0] if activated else name

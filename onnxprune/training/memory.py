@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,7 +23,9 @@ def freed_memory_kept() -> Iterator[None]:
     """Let the C library keep what is freed, for a while.
 
     By itself glibc gives tensors of many megabytes back to the system when they are freed, and each step of a
-    training asks for the same ones again, page by page. Other C libraries are left as they are.
+    training asks for the same ones again, page by page. Behind it, what is free goes back at once, and the
+    thresholds stay where glibc has them once a program has freed large blocks. Other C libraries are left as
+    they are, and so is glibc where the user has tuned it.
     """
     found = _glibc()
     if found is None:
@@ -33,7 +37,7 @@ def freed_memory_kept() -> Iterator[None]:
     tune(_TRIM_THRESHOLD, _NEVER)
     try:
         yield
-    finally:  # where glibc itself ends up once a program has freed large blocks
+    finally:
         tune(_MMAP_THRESHOLD, _LARGEST_KNOWN)
         tune(_TRIM_THRESHOLD, 2 * _LARGEST_KNOWN)
         trim(0)
@@ -41,7 +45,8 @@ def freed_memory_kept() -> Iterator[None]:
 
 def _glibc() -> tuple[Callable[[int, int], int], Callable[[int], int]] | None:
     """``mallopt`` and ``malloc_trim``."""
-    if platform.libc_ver()[0] != "glibc":
+    tuned = "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ)
+    if tuned or sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return None
     library = ctypes.CDLL(None)
     return library.mallopt, library.malloc_trim

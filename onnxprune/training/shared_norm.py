@@ -89,8 +89,9 @@ class _Normalised(torch.autograd.Function):  # type: ignore[misc]
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, variance, count = context.saved_tensors
         eps = context.eps
+        none = mean.new_empty(0)  # of a batch: given statistics are used as they are, as in evaluation
         through, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            gradients[0], x, weight, mean, variance, None, None, False, eps, [True, True, True]
+            gradients[0], x, weight, mean, variance, none, none, False, eps, [True, True, True]
         )
         sums = torch.cat([of_weight, of_bias])
         distributed.all_reduce(sums)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -32,14 +33,22 @@ with {context}:
     use()
     print(faults(5))
 print(faults(5))
+print(libc.mallopt(-3, 1 << 30))  # refused by old ones
 """
 
 
 def page_faults(context: str) -> tuple[int, int]:
     """Page faults of five allocations inside of a context and behind it."""
-    program = PROGRAM.format(context=context)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    inside, behind = map(int, done.stdout.split())
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(context=context)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))},
+    )
+    inside, behind, tuned = map(int, done.stdout.split())
+    if not tuned:
+        pytest.skip("this glibc takes no large thresholds")
     return inside, behind
 
 
