@@ -28,8 +28,10 @@ LEFT = 0.476
 SAMPLES = 512
 EPOCHS = 0.5
 RATES = (0.004, 0.008)
-WEIGHTS = (30.0, 300.0, 1000.0)
-"""Of the inner values, beside the default, at the default rate."""
+WEIGHTS = (10.0, 1000.0)
+"""Of the inner values, beside the default, at the larger rate."""
+BLOCK_WEIGHTS = (100.0, 300.0, 1000.0)
+"""Of the ends of all blocks, at the smaller one."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Network:
     Attributes:
         path: in the cache if it begins with ``networks``, else in the shared folder.
         features: ``--features`` that it is trained with.
-        stages: names of the last values of each shape alone.
+        blocks: names of the ends of all blocks that pruning leaves as they were.
     """
 
     title: str
@@ -47,7 +49,7 @@ class Network:
     data: ImageSet
     augment: str
     features: tuple[str, ...] = ("none", "auto")
-    stages: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ NETWORKS = (
         "models/resnet20_cifar10.onnx",
         CIFAR10,
         "cifar",
-        stages=("relu_6", "relu_12"),
+        blocks=("relu_2", "relu_4", "relu_6", "relu_8", "relu_10", "relu_12"),
     ),
     Network("SCNNB, Fashion-MNIST", "networks/scnnb_fashion.onnx", FASHION, "flip", ("none",)),
 )
@@ -88,10 +90,11 @@ class Way:
 
 
 def ways(network: Network) -> Sequence[Way]:
-    """Every rate, with and without inner values where there are some; other weights of these, and fewer."""
+    """Every rate, with and without inner values where there are some; other weights of these, and more."""
     found = [Way(rate, features) for rate in RATES for features in network.features]
-    found += [Way(RATES[0], "auto", weight) for weight in WEIGHTS if "auto" in network.features]
-    return [*found, Way(RATES[0], "stages", names=network.stages)] if network.stages else found
+    found += [Way(RATES[1], "auto", weight) for weight in WEIGHTS if "auto" in network.features]
+    names = network.blocks
+    return [*found, *(Way(RATES[0], "blocks", weight, names) for weight in BLOCK_WEIGHTS if names)]
 
 
 def cut(study: Study, network: Network) -> Path:
@@ -188,9 +191,9 @@ _ABOUT = """Networks are pruned to {times:.1f} times fewer MACs and repaired by 
 data ({samples} training images without labels), then trained for {epochs:g} epochs with the \
 network before pruning as the teacher and the other settings as they are by default. Log-loss in \
 nats and accuracy are those on 4 % of the training images, which are held back here and which the \
-sources were trained on; no test image is used. With `--features auto` (6 values of ResNet-20) the \
-residual sums and the last inner value of each shape that pruning has left are compared with the \
-teacher's, 2 are the last ones of each shape alone; where every layer is cut there are none."""
+sources were trained on; no test image is used. With `--features auto` the last inner values of \
+each shape that pruning has left are compared with the teacher's, 2 of ResNet-20; 6 are the ends of \
+all its blocks that pruning has left. Where every layer is cut there are none."""
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -12,7 +12,8 @@ the sources and the training images. SCNNB is trained by ``fixtures/make_fixture
 
 For a network NAME the folder ``--work`` holds ``NAME.pruned.onnx`` and ``NAME.cut.json``, ``NAME.tuned.onnx``
 and ``NAME.train.json``, and ``NAME.accuracy.json``. The first two pairs may as well be output and
-``--report`` of the command line, made elsewhere.
+``--report`` of the command line, made elsewhere. Where a network is trained in several legs, those before the
+last one end in ``NAME.leg1.onnx`` and ``NAME.leg1.json`` and so on.
 """
 
 from __future__ import annotations
@@ -23,12 +24,31 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import datasets
 from harness import PAGES, measure, table, write_page
 
+if TYPE_CHECKING:
+    from onnxprune.model import Model
+    from onnxprune.training import Trained
+
 PLOT = PAGES.parent / "images" / "finetuning.png"
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One training, at whose end the rate is zero; a leg after it is a warm restart.
+
+    Loshchilov and Hutter 2017, arXiv 1608.03983.
+
+    Attributes:
+        epochs: that it takes.
+        settings: of ``TrainSettings``; nothing was chosen by test images.
+    """
+
+    epochs: float
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -40,8 +60,7 @@ class Job:
         title: in the table.
         path: of the source: in the shared folder, or in the cache where it begins with ``networks``.
         macs: share of the MACs that stays.
-        epochs: of the training.
-        settings: of ``TrainSettings``; nothing was chosen by test images.
+        legs: of the training.
         samples: training images, without labels, that criterion and repair are calibrated on.
     """
 
@@ -49,8 +68,7 @@ class Job:
     title: str
     path: str
     macs: float
-    epochs: float
-    settings: Mapping[str, Any]
+    legs: tuple[Leg, ...]
     samples: int = 512
 
     def source(self, shared: Path, kept: Path) -> Path:
@@ -58,39 +76,50 @@ class Job:
         return (kept if self.path.startswith("networks") else shared) / self.path
 
 
+_RESNET56 = {
+    "augment": "cifar",
+    "lr": 0.008,
+    "validation": 0.02,
+    "features": ("/layer?/layer?.8/Relu_1_output_0",),  # ends of the stages
+    "feature_weight": 150.0,
+}
+
+_BLOCKS = {
+    "features": ("/layer?/layer?.?/Relu_1_output_0",),  # ends of the blocks
+    "feature_weight": 300.0,
+    "mixup": 0.2,
+    "keep": "last",
+}
+
 JOBS = (
+    Job(
+        "resnet56_short",
+        "ResNet-56, within an hour",
+        "models/resnet56_cifar10.onnx",
+        0.476,
+        (Leg(14, {**_RESNET56, **_BLOCKS}),),
+        samples=2048,
+    ),
     Job(
         "resnet56",
         "ResNet-56, CIFAR-10",
         "models/resnet56_cifar10.onnx",
         0.476,
-        14,
-        {
-            "augment": "cifar",
-            "mixup": 0.2,
-            "lr": 0.008,
-            "validation": 0.02,
-            "keep": "last",
-            "features": ("/layer?/layer?.?/Relu_1_output_0",),  # ends of the blocks
-            "feature_weight": 300.0,
-        },
-        samples=2048,
+        (Leg(16, _RESNET56), Leg(22, {**_RESNET56, "mixup": 0.2, "keep": "last"})),
     ),
     Job(
         "resnet20",
         "ResNet-20, CIFAR-10",
         "models/resnet20_cifar10.onnx",
         0.476,
-        10,
-        {"augment": "cifar", "validation": 0.02},
+        (Leg(10, {"augment": "cifar", "validation": 0.02}),),
     ),
     Job(
         "scnnb",
         "SCNNB, Fashion-MNIST",
         "networks/scnnb_fashion.onnx",
         0.476,
-        10,
-        {"augment": "flip,crop=2", "validation": 0.02},
+        (Leg(10, {"augment": "flip,crop=2", "validation": 0.02}),),
     ),
 )
 
@@ -136,22 +165,36 @@ def prune(bench: Bench, job: Job) -> None:
 
 def train(bench: Bench, job: Job) -> None:
     """Fine-tune a pruned network; a run that was stopped goes on."""
-    from onnxprune.calibration import open_samples
     from onnxprune.model import load_model, save_model
-    from onnxprune.training import TrainSettings, forget
+    from onnxprune.training import forget
+
+    start = bench.file(job, "pruned.onnx")
+    for number, leg in enumerate(job.legs, start=1):
+        last = number == len(job.legs)
+        output = bench.file(job, "tuned.onnx" if last else f"leg{number}.onnx")
+        account = bench.file(job, "train.json" if last else f"leg{number}.json")
+        if not account.is_file():
+            folder = bench.file(job, "run" if last else f"leg{number}.run")
+            found = _trained(bench, job, leg, load_model(start), folder)
+            save_model(found.model, output)
+            account.write_text(json.dumps({"training": found.to_dict()}))
+            forget(folder)
+        start = output
+
+
+def _trained(bench: Bench, job: Job, leg: Leg, model: Model, folder: Path) -> Trained:
+    from onnxprune.calibration import open_samples
+    from onnxprune.model import load_model
+    from onnxprune.training import TrainSettings
     from onnxprune.training import train as train_model
 
-    account, folder = bench.file(job, "train.json"), bench.file(job, "run")
-    if account.is_file():
-        return
-    model = load_model(bench.file(job, "pruned.onnx"))
     data, steps = bench.data(job, "train")
     settings = TrainSettings(
-        epochs=bench.epochs or (1 if bench.quick else job.epochs),
+        epochs=bench.epochs or (1 if bench.quick else leg.epochs),
         device=bench.device,
         precision=bench.precision,
         threads=bench.threads,
-        **job.settings,
+        **leg.settings,
     )
     found = train_model(
         model,
@@ -163,9 +206,7 @@ def train(bench: Bench, job: Job) -> None:
     )
     if found.interrupted:
         raise SystemExit(130)
-    save_model(found.model, bench.file(job, "tuned.onnx"))
-    account.write_text(json.dumps({"training": found.to_dict()}))
-    forget(folder)
+    return found
 
 
 class Told:
@@ -226,8 +267,8 @@ def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
     rows, courses = [], []
     for job in jobs:
         cut = json.loads(bench.file(job, "cut.json").read_text())["totals"]
-        training = _account(bench, job)
-        found, account = accuracies(bench, job), training["account"]
+        legs = _accounts(bench, job)
+        found, account = accuracies(bench, job), legs[-1]["account"]
         rows.append(
             [
                 job.title,
@@ -235,13 +276,13 @@ def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
                 f"{cut['macs'][0] / cut['macs'][1]:.2f}",
                 f"{cut['params'][0] / cut['params'][1]:.2f}",
                 *(f"{found[name]:.2f}" for name in ("source", "repaired", "trained")),
-                f"{account['settings']['epochs']:g}",
+                " + ".join(f"{leg['account']['settings']['epochs']:g}" for leg in legs),
                 f"{account['settings']['batch']}, {account['peak_lr']:g}",
-                f"{account['seconds'] / 60:.1f}",
+                f"{sum(leg['account']['seconds'] for leg in legs) / 60:.1f}",
                 f"{account['device']}, {account['precision']}",
             ]
         )
-        courses.append([job.title, *_course(training["history"])])
+        courses.append([job.title, *_course(_history(legs))])
     heads = [
         "network",
         "images",
@@ -258,12 +299,18 @@ def _parts(bench: Bench, jobs: Sequence[Job]) -> Iterator[str]:
     yield f"![Accuracy against epochs](../images/{PLOT.name})"
 
 
-def _account(bench: Bench, job: Job) -> dict[str, Any]:
-    """How the training went."""
-    return dict(json.loads(bench.file(job, "train.json").read_text())["training"])
+def _accounts(bench: Bench, job: Job) -> list[dict[str, Any]]:
+    """``training`` of every leg."""
+    names = [f"leg{number}.json" for number in range(1, len(job.legs))]
+    return [json.loads(bench.file(job, name).read_text())["training"] for name in (*names, "train.json")]
 
 
-_MARKS = ("start", "1", "2", "4", "6", "8", "10", "12", "14")
+def _history(legs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The start and the epochs of all legs."""
+    return [*legs[0]["history"], *(epoch for leg in legs[1:] for epoch in leg["history"][1:])]
+
+
+_MARKS = ("start", "1", "2", "4", "8", "12", "14", "16", "20", "24", "32", "38")
 
 
 def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -272,8 +319,8 @@ def _course(history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 _INTRODUCTION = """Networks are pruned to a share of their MACs with the default criterion and repair \
-(`--align off`, on training images without labels), then trained with `onnxprune finetune`; the teacher \
-is the network before pruning. Accuracy in percent is that of the written files in ONNX Runtime on the whole \
+(`--align off`, on training images without labels), then trained with `onnxprune finetune`; the teacher is \
+the network before pruning. Accuracy in percent is that of the written files in ONNX Runtime on the whole \
 test set, by which nothing was chosen. Minutes are those of the training, validation included."""
 
 _COURSE = """Validation accuracy in percent by epoch, on the samples held back from the training data. The \
@@ -288,7 +335,7 @@ def _plot(bench: Bench, jobs: Sequence[Job]) -> None:
 
     figure, axes = plt.subplots(1, max(1, len(jobs)), figsize=(4 * max(1, len(jobs)), 3.2), squeeze=False)
     for axis, job in zip(axes[0], jobs, strict=False):
-        history = _account(bench, job)["history"]
+        history = _history(_accounts(bench, job))
         found = accuracies(bench, job)
         axis.plot([100 * epoch["metric"] for epoch in history], label="held back")
         last = len(history) - 1

@@ -48,9 +48,8 @@ class LossOptions:
             TEACHER,
             "--features",
             metavar="auto|none|GLOB",
-            help="Inner values that are to be like the teacher's too: auto (default) for residual sums "
-            "and the last one of each shape, where pruning has left them as they were, or by name; narrower "
-            "ones are left out. Repeatable.",
+            help="Inner values that are to be like the teacher's too: auto (default) for the last one of "
+            "each shape that pruning has left as it was, or by name; narrower ones are left out. Repeatable.",
         ),
     ] = None
     feature_weight: Annotated[

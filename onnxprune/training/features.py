@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from itertools import islice
-from math import prod
 
 from onnx import NodeProto
 
@@ -15,15 +13,12 @@ from onnxprune.model.naming import quoted
 from onnxprune.model.trace import trace_pair
 
 AUTO = "auto"
-"""Stands for the residual sums and the last value of each shape, where pruning has left them as they were."""
+"""Stands for the last value of each shape that pruning has left as it was."""
 
 NONE = "none"
 
-MOST = 32
-"""Values that are chosen at most, the last ones."""
-
-MOST_ELEMENTS = 1 << 21
-"""Of the chosen values for one sample: they are kept for every sample of a step, twice."""
+MOST = 4
+"""Values that are chosen at most, the last ones: each is kept for every sample of a step, twice."""
 
 _LEAST_RANK = 3
 """Of a value that is more than a vector a sample."""
@@ -36,9 +31,6 @@ _PASSED_OVER = frozenset({"Conv", "ConvTranspose"})
 _PASSED_OVER |= {"Cast", "Expand", "Flatten", "Gather", "Identity", "Pad", "Reshape"}
 _PASSED_OVER |= {"Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"}
 """Nor are those of operators that only move what is there."""
-
-_ACTIVATIONS = frozenset({"Clip", "Elu", "Gelu", "HardSwish", "LeakyRelu", "Mish", "PRelu", "Relu", "Selu"})
-"""Operators that a residual sum goes through before anything else reads it."""
 
 
 def feature_names(model: Model, teacher: Model, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -57,7 +49,7 @@ def feature_names(model: Model, teacher: Model, wanted: Sequence[str]) -> tuple[
     own, other = _inner(model), _inner(teacher)
     both = [name for name in own if name in other]
     if tuple(wanted) == (AUTO,):
-        return _left_whole(model, teacher, own, other)
+        return _last_of_each_shape(model, teacher, own, other)
     for glob in wanted:
         if not any(fnmatchcase(name, glob) for name in both):
             raise UsageError(
@@ -67,10 +59,10 @@ def feature_names(model: Model, teacher: Model, wanted: Sequence[str]) -> tuple[
     return tuple(name for name in both if any(fnmatchcase(name, glob) for glob in wanted))
 
 
-def _left_whole(
+def _last_of_each_shape(
     model: Model, teacher: Model, own: Mapping[str, NodeProto], other: Mapping[str, NodeProto]
 ) -> tuple[str, ...]:
-    """Ends of blocks and stages, where a model has them: they see all that pruning did before.
+    """Ends of stages, where a model has them: they see all that pruning did before, at little cost.
 
     In residual networks streams often stay whole while the layers inside of the blocks are cut.
     """
@@ -79,48 +71,14 @@ def _left_whole(
         return ()
     shapes, theirs = trace_pair(model).first.shapes, trace_pair(teacher).first.shapes
     inner = _before_weights(model)
-    whole = [
-        name
-        for name in same
-        if name in inner
-        and own[name].op_type not in _PASSED_OVER
-        and len(shapes.get(name, ())) >= _LEAST_RANK
-        and shapes[name] == theirs.get(name)
-    ]
-    last = {shapes[name]: name for name in whole}
-    sums = set(_sums(model, own, shapes))
-    first = [*reversed(last.values()), *(name for name in reversed(whole) if name in sums)]
-    chosen = set(_within(dict.fromkeys(first), shapes))
-    return tuple(name for name in whole if name in chosen)
-
-
-def _within(names: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
-    """As many of the first ones as may be kept."""
-    left = MOST_ELEMENTS
-    for name in islice(names, MOST):
-        left -= prod(shapes[name][1:])
-        if left < 0:
-            return
-        yield name
-
-
-def _sums(
-    model: Model, made: Mapping[str, NodeProto], shapes: Mapping[str, tuple[int, ...]]
-) -> Iterator[str]:
-    """Sums of two values of one shape, each behind the activation that alone reads it, if one does.
-
-    A mask that is added to the scores of an attention has fewer axes, or shorter ones.
-    """
-    readers: dict[str, list[NodeProto]] = {}
-    for node in model.proto.graph.node:
-        for name in node.input:
-            readers.setdefault(name, []).append(node)
-    for name, node in made.items():
-        alike = all(value in shapes and shapes[value] == shapes.get(name) for value in node.input)
-        if node.op_type in ("Add", "Sum") and alike and not any(v in model.constants for v in node.input):
-            alone = readers.get(name, [])
-            activated = len(alone) == 1 and alone[0].op_type in _ACTIVATIONS
-            yield alone[0].output[0] if activated else name
+    last: dict[tuple[int, ...], str] = {}
+    for name in same:
+        shape = shapes.get(name, ())
+        plain = name in inner and own[name].op_type not in _PASSED_OVER
+        if plain and len(shape) >= _LEAST_RANK and shape == theirs.get(name):
+            last.pop(shape, None)
+            last[shape] = name
+    return tuple(last.values())[-MOST:]
 
 
 def _before_weights(model: Model) -> set[str]:

@@ -47,9 +47,8 @@ class TrainSettings:
         distill: weight of the teacher's loss beside that of the labels, 0 to 1; None for 0.9 with labels and
             1 without. It means something only where there is a teacher.
         temperature: of the distillation (Hinton et al. 2015, arXiv 1503.02531).
-        features: globs of inner values that are to be like the teacher's; ``("auto",)`` for residual
-            sums and the last one of each shape, where pruning has left them as they were, if the teacher is
-            the model before pruning; none for ``()``.
+        features: globs of inner values that are to be like the teacher's; ``("auto",)`` for the last one of
+            each shape that pruning has left, if the teacher is the model before pruning; none for ``()``.
         feature_weight: of the mean of their losses, each relative to the mean square of the teacher's value.
         batch_norm: whether convolutions that have lost their batch normalisation get one while training.
         precision: ``fp32``, ``bf16`` or ``auto``.

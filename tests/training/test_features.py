@@ -36,43 +36,6 @@ def test_the_last_value_of_each_shape_that_is_left() -> None:
     assert feature_names(source(), source(), ("auto",)) == ("b", "d", "e")
 
 
-def test_residual_sums_each_behind_the_activation_that_alone_reads_it() -> None:
-    """A block with an activation behind its sum, and one whose sum is read by what follows it and by a sum."""
-    nodes = [
-        helper.make_node("Conv", ["image", "w"], ["a"]),
-        helper.make_node("Conv", ["a", "k"], ["b"]),
-        helper.make_node("Add", ["a", "b"], ["first"]),
-        helper.make_node("Relu", ["first"], ["activated"]),
-        helper.make_node("Conv", ["activated", "k"], ["c"]),
-        helper.make_node("Add", ["activated", "c"], ["second"]),
-        helper.make_node("Relu", ["second"], ["d"]),
-        helper.make_node("Conv", ["d", "k"], ["e"]),
-        helper.make_node("Add", ["second", "e"], ["third"]),
-        helper.make_node("Add", ["third", "shift"], ["moved"]),
-        helper.make_node("Conv", ["moved", "head"], ["y"]),
-    ]
-    model = chain(nodes, {"w": (8, 3, 1, 1), "k": (8, 8, 1, 1), "shift": (8, 1, 1), "head": (10, 8, 1, 1)})
-    assert feature_names(model, model, ("auto",)) == ("activated", "second", "third", "moved")
-
-
-def test_the_last_of_each_shape_come_first_where_there_are_too_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    nodes = [
-        helper.make_node("Conv", ["image", "w"], ["a"]),
-        helper.make_node("Conv", ["a", "k"], ["b"]),
-        helper.make_node("Add", ["a", "b"], ["first"]),
-        helper.make_node("Conv", ["first", "k"], ["c"]),
-        helper.make_node("Add", ["first", "c"], ["second"]),
-        helper.make_node("MaxPool", ["second"], ["small"], kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("Conv", ["small", "head"], ["y"]),
-    ]
-    model = chain(nodes, {"w": (8, 3, 1, 1), "k": (8, 8, 1, 1), "head": (10, 8, 1, 1)})
-    for elements, names in ((1152, ("first", "second", "small")), (1151, ("second", "small"))):
-        monkeypatch.setattr("onnxprune.training.features.MOST_ELEMENTS", elements)
-        assert feature_names(model, model, ("auto",)) == names
-
-
 def test_what_is_the_output_in_another_form_is_not_chosen() -> None:
     """A head that is a convolution, and an average over the image behind it."""
     nodes = [
