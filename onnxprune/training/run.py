@@ -23,7 +23,6 @@ from onnxprune.training.features import AUTO
 from onnxprune.training.images import Augmenter, frames_of
 from onnxprune.training.journal import Journal, summary_writer
 from onnxprune.training.loop import Loop, Parts
-from onnxprune.training.memory import freed_memory_kept
 from onnxprune.training.penalty import Penalty
 from onnxprune.training.pool import Feeder, read
 from onnxprune.training.precision import computes_in_half
@@ -231,14 +230,13 @@ def _cards(device: torch.device) -> list[int]:
 
 @contextmanager
 def _backends(threads: int | None) -> Iterator[None]:
-    """Let torch use so many threads, look for fast convolutions, and keep its memory, for a while."""
+    """Let torch use so many threads, and look for fast convolutions, for a while."""
     before = torch.get_num_threads(), torch.backends.cudnn.benchmark
     if threads is not None:
         torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = True
     try:
-        with freed_memory_kept():
-            yield
+        yield
     finally:
         torch.set_num_threads(before[0])
         torch.backends.cudnn.benchmark = before[1]
