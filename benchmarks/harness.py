@@ -117,12 +117,8 @@ def processor() -> str:
     return ", ".join(part for part in (here.processor, vectors) if part)
 
 
-_LONGEST = 120
-"""Characters of an argument that is worth repeating; a note stands on the page already."""
-
-
 def _shown(argument: str) -> str:
-    """Paths of this machine mean nothing elsewhere."""
-    if len(argument) > _LONGEST:
+    """Paths of this machine mean nothing elsewhere, and a note stands on the page already."""
+    if " " in argument:
         return "TEXT"
     return "FOLDER" if Path(argument).is_dir() else argument
