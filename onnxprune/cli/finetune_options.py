@@ -42,6 +42,14 @@ class LossOptions:
             TEACHER, "--temperature", metavar="T", help="Softens both before they are compared (default 4)."
         ),
     ] = None
+    mirror: Annotated[
+        bool | None,
+        flag(
+            TEACHER,
+            "--mirror/--no-mirror",
+            help="Show the teacher each image mirrored too, and learn the mean of what it says.",
+        ),
+    ] = None
     features: Annotated[
         list[str] | None,
         option(
@@ -110,6 +118,15 @@ class TrainOptions(LossOptions):
         float | None,
         option(TRAIN, "--mixup", metavar="A", help="Mix samples, by a beta distribution; 0.2 is usual."),
     ] = None
+    cutmix: Annotated[
+        float | None,
+        option(
+            TRAIN,
+            "--cutmix",
+            metavar="A",
+            help="Put boxes of images into others; 1 draws their sizes evenly. Takes turns with --mixup.",
+        ),
+    ] = None
     augment: Annotated[
         str | None,
         option(
@@ -123,6 +140,15 @@ class TrainOptions(LossOptions):
         float | None,
         option(
             TRAIN, "--ema", metavar="D", help="Decay of the average of weights that is kept (default 0.998)."
+        ),
+    ] = None
+    swa: Annotated[
+        float | None,
+        option(
+            TRAIN,
+            "--swa",
+            metavar="SHARE",
+            help="In this last share of the training keep the plain average of all steps (default 0).",
         ),
     ] = None
     clip: Annotated[

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
@@ -17,16 +16,18 @@ from onnxprune.coupling.groups import Indices
 from onnxprune.training.checkpoint import Checkpoint
 from onnxprune.training.images import Augmenter
 from onnxprune.training.journal import Journal
+from onnxprune.training.mixing import Mixing, Mixture
 from onnxprune.training.objective import Target
 from onnxprune.training.optimization import Average, make_optimizer, make_schedule, trained
 from onnxprune.training.penalty import Penalty
 from onnxprune.training.pool import Feeder, Portion
 from onnxprune.training.processes import Processes
-from onnxprune.training.randomness import Purpose, generator, order, step_seed
+from onnxprune.training.randomness import order, step_seed
 from onnxprune.training.result import Epoch, Watch
 from onnxprune.training.settings import TrainSettings
 from onnxprune.training.stopping import Stop
 from onnxprune.training.student import Runner, Student, train_mode
+from onnxprune.training.teaching import Teaching
 from onnxprune.training.validation import Validator, spelled_metric
 
 _AGREE_EVERY = 20
@@ -43,6 +44,8 @@ class Parts:
     student: Student
     feeder: Feeder
     augmenter: Augmenter
+    mixing: Mixing
+    teaching: Teaching | None
     validator: Validator
     runner: Runner
     processes: Processes
@@ -71,7 +74,9 @@ class Loop:
         device = parts.runner.device
         self._optimizer = make_optimizer(self._module, settings, device)
         self._schedule = make_schedule(self._optimizer, settings, self.steps, self.epoch_steps)
-        self._average = Average(self._module, settings.ema) if settings.ema else None
+        plain = self.steps - round(settings.swa * self.steps)
+        averages = settings.ema or settings.swa
+        self._average = Average(self._module, settings.ema, plain) if averages else None
         self._trained = list(trained(self._module))
         self._loss = torch.zeros((), device=device)
         self._step = 0
@@ -118,11 +123,11 @@ class Loop:
         epoch, done = divmod(self._step, self.epoch_steps)
         last = min(self.epoch_steps, self.steps - epoch * self.epoch_steps)
         parts.augmenter.begin(epoch)
-        shares = self._mixup_shares(epoch)
+        mixtures = parts.mixing.drawn(epoch, self.epoch_steps)
         begin = time.perf_counter()
         train_mode(self._module, normalised=parts.student.normalised)
         for portion in parts.feeder.portions(self._plan(epoch)[done:last]):
-            self._train(portion, shares[self._step - epoch * self.epoch_steps])
+            self._train(portion, mixtures[self._step - epoch * self.epoch_steps])
             self._step += 1
             self._tell(epoch)
             asked, due = self._between(epoch * self.epoch_steps + last, stop)
@@ -142,30 +147,21 @@ class Loop:
         return (False, False) if self._step == last or rarely else self._agreed(stop)
 
     def _plan(self, epoch: int) -> list[Indices]:
-        """For each step of an epoch the samples of this process; with mixup the one before them too."""
+        """For each step of an epoch the samples of this process; to mix them the one before them too."""
         count = self._parts.feeder.count
         positions = order(count, self._settings.seed, epoch)
         whole = positions[: self.epoch_steps * self.batch].reshape(self.epoch_steps, -1)
         start, stop = self._parts.processes.share(whole.shape[1])
-        if self._settings.mixup:
+        if self._parts.mixing.pairs:
             return [row[np.arange(start - 1, stop)] for row in whole]
         return [row[start:stop] for row in whole]
 
-    def _mixup_shares(self, epoch: int) -> Sequence[float]:
-        own = self._settings
-        if not own.mixup:
-            return [1.0] * self.epoch_steps
-        drawn = generator(own.seed, Purpose.MIXUP, epoch).beta(own.mixup, own.mixup, self.epoch_steps)
-        return [float(share) for share in np.maximum(drawn, 1 - drawn)]
-
-    def _train(self, portion: Portion, share: float) -> None:
+    def _train(self, portion: Portion, mixture: Mixture) -> None:
         """One step."""
         parts, settings = self._parts, self._settings
         torch.manual_seed(step_seed(settings.seed, self._step, parts.processes.rank))
-        inputs, target = self._batch(portion, share)
-        teacher = parts.student.teacher
-        with torch.no_grad():
-            taught = () if teacher is None else parts.runner(teacher, inputs)
+        inputs, target = self._batch(portion, mixture)
+        taught = () if parts.teaching is None else parts.teaching(inputs)
         found = parts.runner(self._module, inputs)
         loss = parts.student.objective(found, taught, target, self.batch)
         if parts.penalty is not None:
@@ -181,14 +177,14 @@ class Loop:
             self._average.update()
         self._loss += loss.detach()
 
-    def _batch(self, portion: Portion, share: float) -> tuple[tuple[Tensor, ...], Target]:
+    def _batch(self, portion: Portion, mixture: Mixture) -> tuple[tuple[Tensor, ...], Target]:
         inputs = self._parts.augmenter(portion)
         labels = portion.pool.labels
         if labels is not None:
             labels = labels[portion.rows].to(self._parts.runner.device, non_blocking=True)
-        if not self._settings.mixup:
+        if not self._parts.mixing.pairs:
             return inputs, Target(labels)
-        mixed = tuple(share * x[1:] + (1 - share) * x[:-1] for x in inputs)
+        mixed, share = self._parts.mixing(inputs, mixture)
         return mixed, Target() if labels is None else Target(labels[1:], labels[:-1], share)
 
     def _end(self, number: int, loss: float, begin: float) -> None:

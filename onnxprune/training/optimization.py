@@ -94,22 +94,29 @@ _SCHEDULES: Mapping[str, Callable[[Optimizer, float, int, int], LRScheduler]] = 
 
 
 class Average:
-    """A moving average of weights and running statistics; at first over the few steps that there are.
+    """An average of weights and running statistics over steps.
+
+    It is a moving one, at first over the few steps that there are, and from ``start`` on a plain one over
+    all steps since then (Izmailov et al. 2018, arXiv 1803.05407).
 
     Args:
         module: that is averaged.
-        decay: of the average, once it has run for long enough.
+        decay: of the moving average, once it has run for long enough; 0 for the weights of the last step.
+        start: step from which on all count alike.
     """
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
+    def __init__(self, module: nn.Module, decay: float, start: int) -> None:
         self._decay = decay
+        self._start = start
         self._steps = 0
         self.module = deepcopy(module).requires_grad_(False)
         self._averages, self._values = _floats(self.module), _floats(module)
 
     def update(self) -> None:
         """Take a step's weights in."""
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        since = self._steps - self._start
+        moving = min(self._decay, (1 + self._steps) / (10 + self._steps))
+        decay = moving if since < 0 else since / (since + 1)
         get_ema_multi_avg_fn(decay)(self._averages, self._values, self._steps)
         self._steps += 1
 

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     IMAGES = 3
     MIXUP = 4
     MODULE = 5
+    CUTMIX = 6
 
 
 def generator(seed: int, purpose: Purpose, epoch: int = 0) -> np.random.Generator:

@@ -23,6 +23,7 @@ from onnxprune.training.features import AUTO
 from onnxprune.training.images import Augmenter, frames_of
 from onnxprune.training.journal import Journal, summary_writer
 from onnxprune.training.loop import Loop, Parts
+from onnxprune.training.mixing import Mixing
 from onnxprune.training.penalty import Penalty
 from onnxprune.training.pool import Feeder, read
 from onnxprune.training.precision import computes_in_half
@@ -31,6 +32,7 @@ from onnxprune.training.result import Trained, Watch
 from onnxprune.training.settings import TrainSettings
 from onnxprune.training.shared_norm import share_statistics
 from onnxprune.training.student import Runner, Student, make_student
+from onnxprune.training.teaching import teaching_of
 from onnxprune.training.validation import Validator
 from onnxprune.training.verdict import Verdict, judge
 
@@ -138,8 +140,6 @@ def _loop(
     (division, inputs), (runner, processes), settings = data, where, task.settings
     names = [own.name for own in inputs]
     augment = parse_augment(settings.augment)
-    if settings.mixup and not all(x.is_floating_point() for x in feeder.first.inputs):
-        raise UsageError("--mixup mixes samples, and an input takes whole numbers.", hint="Leave it out.")
     frames = frames_of(inputs, feeder.first, division.black, augment)
     validator = Validator(read(division.validation, names), student, runner, processes)
     folder = task.folder if processes.leads else None
@@ -147,6 +147,8 @@ def _loop(
         student,
         feeder,
         Augmenter(augment, frames, feeder.count, settings.seed, runner.device),
+        Mixing(settings, frames, [x.is_floating_point() for x in feeder.first.inputs]),
+        teaching_of(student, runner, frames, mirror=settings.mirror),
         validator,
         runner,
         processes,

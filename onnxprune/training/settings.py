@@ -41,12 +41,17 @@ class TrainSettings:
         label_smoothing: share of a label that is spread over all classes.
         mixup: parameter of the beta distribution by which samples are mixed, 0 for none (Zhang et al. 2018,
             arXiv 1710.09412).
+        cutmix: the same for boxes of an image that are put into another, 0 for none (Yun et al. 2019,
+            arXiv 1905.04899); with both, a coin decides in each step.
         augment: changes of images, as ``parse_augment`` reads them: ``none``, ``cifar``, ``flip,crop=4``.
         ema: decay of the moving average of weights that is validated and kept, 0 for none.
+        swa: share of the training, at its end, in which that average is no moving one but the plain one of
+            all steps since that share began (Izmailov et al. 2018, arXiv 1803.05407); 0 for none.
         clip: largest norm of all gradients together, 0 for no bound.
         distill: weight of the teacher's loss beside that of the labels, 0 to 1; None for 0.9 with labels and
             1 without. It means something only where there is a teacher.
         temperature: of the distillation (Hinton et al. 2015, arXiv 1503.02531).
+        mirror: whether the teacher sees each image mirrored too, and what it says of both is averaged.
         features: globs of inner values that are to be like the teacher's; ``("auto",)`` for the last one of
             each shape that pruning has left, if the teacher is the model before pruning; none for ``()``.
         feature_weight: of the mean of their losses, each relative to the mean square of the teacher's value.
@@ -69,11 +74,14 @@ class TrainSettings:
     warmup: float = 0.5
     label_smoothing: float = 0.0
     mixup: float = 0.0
+    cutmix: float = 0.0
     augment: str = "none"
     ema: float = 0.998
+    swa: float = 0.0
     clip: float = 0.0
     distill: float | None = None
     temperature: float = 4.0
+    mirror: bool = False
     features: tuple[str, ...] = ("auto",)
     feature_weight: float = 100.0
     batch_norm: bool = True
@@ -117,7 +125,9 @@ _BOUNDS: Mapping[str, tuple[float, float, str]] = {
     "warmup": (0.0, _NO_BOUND, "0 or more epochs"),
     "label_smoothing": (0.0, 0.99, "from 0 to below 1; 0.1 is usual"),
     "mixup": (0.0, _NO_BOUND, "0 for none; 0.2 is usual"),
+    "cutmix": (0.0, _NO_BOUND, "0 for none; 1 is usual"),
     "ema": (0.0, 0.999999, "0 for none; 0.998 is usual"),
+    "swa": (0.0, 1.0, "a share from 0 to 1; 0.5 for the second half"),
     "clip": (0.0, _NO_BOUND, "0 for no bound; 1 is usual"),
     "distill": (0.0, 1.0, "from 0 to 1"),
     "temperature": (1e-3, 1e3, "above 0; 4 is usual"),
