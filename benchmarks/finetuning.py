@@ -91,10 +91,28 @@ _BLOCKS = {
 
 _MIXED = {"mixup": 0.2, "keep": "last"}
 
+_AVERAGED = {
+    **_MIXED,
+    "cutmix": 1.0,
+    "mirror": True,
+    "lr": 0.02,
+    "feature_weight": 100.0,
+    "schedule": "constant",
+    "swa": 0.5,
+}
+
 JOBS = (
     Job(
+        "resnet56_mirror",
+        "ResNet-56, mirrored teacher",
+        "models/resnet56_cifar10.onnx",
+        0.476,
+        (Leg(14, {**_RESNET56, **_BLOCKS, **_AVERAGED}),),
+        samples=2048,
+    ),
+    Job(
         "resnet56_short",
-        "ResNet-56, within an hour",
+        "ResNet-56, plain teacher",
         "models/resnet56_cifar10.onnx",
         0.476,
         (Leg(14, {**_RESNET56, **_BLOCKS, **_MIXED}),),

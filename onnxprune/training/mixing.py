@@ -49,7 +49,8 @@ class Mixing:
             raise UsageError("--mixup mixes samples, and an input takes whole numbers.", hint="Leave it out.")
         if settings.cutmix and not all(frames):
             raise UsageError(
-                "--cutmix puts parts of images into others, and an input of the model takes no images.",
+                "--cutmix puts parts of images into others, and an input of the model takes no images of "
+                "floating point.",
                 hint="Leave it out.",
             )
 

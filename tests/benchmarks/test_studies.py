@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures"))
+import altered
 import logmel
 import passive
 import published
@@ -122,3 +123,16 @@ def test_features_of_another_shape_are_refused(tmp_path: Path) -> None:
     scenes(tmp_path / "dcase", (500, 40))
     with pytest.raises(SystemExit, match=r"tram-a.npy: the shape is \(500, 40\), not \(40, 500\)"):
         logmel.pack(tmp_path / "dcase", tmp_path / "kept")
+
+
+def test_altered_images_keep_their_form_and_are_others() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    plain = altered.datasets.prepare("cifar10", pixels)
+    found = altered.altered(pixels)
+    assert list(found) == list(altered.VIEWS)
+    for images in found.values():
+        assert images.shape == plain.shape
+        assert images.dtype == plain.dtype
+        assert np.abs(images - plain).mean() > 0.1
+    scores = altered.normalised(np.array([[1.0, 2.0, 4.0], [900.0, 0.0, -5.0]]))
+    assert np.exp(scores).sum(1) == pytest.approx(1.0)

@@ -185,11 +185,14 @@ def test_a_signal_says_how_to_go_on(folder: Path, number: int, code: int) -> Non
     assert not (folder / "pruned.finetuned.onnx").exists()
 
 
-def test_two_processes_have_the_loss_curve_of_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("more", [(), ("--cutmix", "1", "--mirror", "--swa", "0.5")])
+def test_two_processes_have_the_loss_curve_of_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]
+) -> None:
     monkeypatch.chdir(folder)
     options = ("--epochs", "2", "--augment", "flip,crop=1", "--mixup", "0.2", "--batch", "31")
     # sums of other parts are rounded differently, which bfloat16 and large steps make more of
-    options = (*options, "--precision", "fp32", "--lr", "0.0001", "--report")
+    options = (*options, "--precision", "fp32", "--lr", "0.0001", *more, "--report")
     command = ["finetune", "pruned.onnx", *TRAIN, *options]
     assert main([*command, "one.json", "-o", "one.onnx", "-q"]) == 0
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -209,7 +212,7 @@ def test_two_processes_have_the_loss_curve_of_one(folder: Path, monkeypatch: pyt
     for key in ("loss", "validation_loss"):
         curves = [[epoch[key] for epoch in own["history"][1:]] for own in (one, two)]
         assert curves[1] == pytest.approx(curves[0], rel=1e-3)
-        assert curves[0][1] < curves[0][0]
+        assert more or curves[0][1] < curves[0][0]
     assert [e["metric"] for e in one["history"]] == pytest.approx(
         [e["metric"] for e in two["history"]], abs=0.05
     )
