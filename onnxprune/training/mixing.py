@@ -62,7 +62,7 @@ class Mixing:
     def drawn(self, epoch: int, steps: int) -> list[Mixture]:
         """The mixtures of an epoch, one for each step."""
         own = self._settings
-        whole, boxes = [Mixture()] * steps, [Mixture()] * steps
+        whole = [Mixture()] * steps
         if own.mixup:
             shares = generator(own.seed, Purpose.MIXUP, epoch).beta(own.mixup, own.mixup, steps)
             whole = [Mixture(float(share)) for share in np.maximum(shares, 1 - shares)]
