@@ -351,7 +351,7 @@ def _plot(bench: Bench, jobs: Sequence[Job]) -> None:
         for name, colour in (("source", "black"), ("repaired", "tab:red"), ("trained", "tab:green")):
             axis.hlines(found[name], 0, last, colors=colour, linestyles="dotted", label=f"{name}, test set")
         axis.set(title=job.title, xlabel="epochs", ylabel="accuracy, %")
-        axis.legend(fontsize=7)
+        axis.legend(fontsize=7, loc="center right")
     figure.tight_layout()
     PLOT.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(PLOT, dpi=120, metadata={"Software": None})
