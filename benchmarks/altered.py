@@ -35,7 +35,8 @@ VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "blurred": lambda image: image.resize((24, 24), _SMOOTH).resize(_SIZE, _SMOOTH),
     "stretched": lambda image: image.resize(_SIZE, _SMOOTH, box=(0, 5, 32, 27)),
 }
-"""By a quarter, by 15 degrees, by a quarter of the pixels, by a third in height; no training alters so."""
+"""A quarter of each side is cut away, 15 degrees, a quarter fewer pixels a side, a third of the height is cut
+away; no training alters so."""
 
 _AT_ONCE = 250
 

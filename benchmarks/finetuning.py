@@ -38,7 +38,7 @@ PLOT = PAGES.parent / "images" / "finetuning.png"
 
 @dataclass(frozen=True)
 class Leg:
-    """One training, at whose end the rate is zero; a leg after it is a warm restart.
+    """One training; a leg after it is a warm restart.
 
     Loshchilov and Hutter 2017, arXiv 1608.03983.
 
@@ -104,7 +104,7 @@ _AVERAGED = {
 JOBS = (
     Job(
         "resnet56_mirror",
-        "ResNet-56, mirrored teacher",
+        "ResNet-56, mirrored, averaged",
         "models/resnet56_cifar10.onnx",
         0.476,
         (Leg(14, {**_RESNET56, **_BLOCKS, **_AVERAGED}),),
@@ -112,7 +112,7 @@ JOBS = (
     ),
     Job(
         "resnet56_short",
-        "ResNet-56, plain teacher",
+        "ResNet-56, without these",
         "models/resnet56_cifar10.onnx",
         0.476,
         (Leg(14, {**_RESNET56, **_BLOCKS, **_MIXED}),),

@@ -66,5 +66,5 @@ def _sparsified(planned: Planned, job: Job, trainer: Trainer, step: Step) -> tup
         strength=own.sparsity_strength,
     )
     epochs = SPARSITY_EPOCHS if own.sparsity_epochs is None else own.sparsity_epochs
-    settings = replace(trainer.settings, epochs=epochs, ema=0.0)
+    settings = replace(trainer.settings, epochs=epochs, ema=0.0, swa=0.0)
     return trainer(planned.coupling.model, "sparsity", step, settings=settings, penalty=penalty)

@@ -47,7 +47,8 @@ class LossOptions:
         flag(
             TEACHER,
             "--mirror/--no-mirror",
-            help="Show the teacher each image mirrored too, and learn the mean of what it says.",
+            help="Show the teacher each image mirrored too, and learn the mean of what it says, where left "
+            "and right mean nothing.",
         ),
     ] = None
     features: Annotated[
@@ -148,7 +149,7 @@ class TrainOptions(LossOptions):
             TRAIN,
             "--swa",
             metavar="SHARE",
-            help="In this last share of the training keep the plain average of all steps (default 0).",
+            help="In this last share of the training average all steps alike, in place of --ema (default 0).",
         ),
     ] = None
     clip: Annotated[

@@ -18,7 +18,7 @@ class Target:
 
     Attributes:
         labels: (samples,) classes, None where labels are not used.
-        partners: the labels of what was mixed in, None without mixup.
+        partners: the labels of what was mixed in, None where samples are not mixed.
         share: of the samples themselves in the mixture.
     """
 

@@ -91,7 +91,7 @@ def _trained(task: Task, runner: Runner, processes: Processes) -> Trained:
     judged = task.settings.keep == "best" or not loop.best
     if task.penalty is None and judged and loop.steps:
         seen = None if division.seen is None else read(division.seen, [own.name for own in inputs])
-        on_seen = None if seen is None else Validator(seen, student, runner, processes)
+        on_seen = None if seen is None else Validator(seen, student, parts.teaching, runner, processes)
         verdict = judge(loop.history, loop.best, (start, loop.best_state), student.module, on_seen)
     notes = (*student.notes, *_notes(loop), *filter(None, (verdict.note,)))
     model = task.model
@@ -141,14 +141,15 @@ def _loop(
     names = [own.name for own in inputs]
     augment = parse_augment(settings.augment)
     frames = frames_of(inputs, feeder.first, division.black, augment)
-    validator = Validator(read(division.validation, names), student, runner, processes)
+    teaching = teaching_of(student, runner, frames, mirror=settings.mirror)
+    validator = Validator(read(division.validation, names), student, teaching, runner, processes)
     folder = task.folder if processes.leads else None
     parts = Parts(
         student,
         feeder,
         Augmenter(augment, frames, feeder.count, settings.seed, runner.device),
         Mixing(settings, frames, [x.is_floating_point() for x in feeder.first.inputs]),
-        teaching_of(student, runner, frames, mirror=settings.mirror),
+        teaching,
         validator,
         runner,
         processes,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from onnxprune.errors import UsageError
 from onnxprune.torch_graph.module import OnnxModule
 from onnxprune.training.images import Frame
+from onnxprune.training.pool import Pool
 from onnxprune.training.student import Runner, Student
 
 
@@ -43,9 +44,15 @@ class Teaching:
             ]
             others = self.runner(self.module, turned)
         return tuple(
-            (own + other) / 2 if mean else own
+            (own.float() + other.float()) / 2 if mean else own
             for own, other, mean in zip(found, others, self.averaged, strict=True)
         )
+
+    def all(self, pool: Pool) -> Iterator[tuple[Tensor, ...]]:
+        """The same for all samples, a batch at a time."""
+        size, device = self.runner.at_once, self.runner.device
+        for start in range(0, len(pool), size):
+            yield self(tuple(x[start : start + size].to(device) for x in pool.inputs))
 
 
 def teaching_of(

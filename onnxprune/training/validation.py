@@ -14,6 +14,7 @@ from onnxprune.training.heads import Form, form_of
 from onnxprune.training.pool import Pool
 from onnxprune.training.processes import Processes
 from onnxprune.training.student import Runner, Student
+from onnxprune.training.teaching import Teaching
 
 
 class Validator:
@@ -22,6 +23,7 @@ class Validator:
     Args:
         pool: all samples; each process takes its share.
         student: whose first output is judged.
+        teaching: how its teacher is asked, None without one.
         runner: for the device.
         processes: that share the work.
 
@@ -29,7 +31,9 @@ class Validator:
         UsageError: there are neither labels nor a teacher.
     """
 
-    def __init__(self, pool: Pool, student: Student, runner: Runner, processes: Processes) -> None:
+    def __init__(
+        self, pool: Pool, student: Student, teaching: Teaching | None, runner: Runner, processes: Processes
+    ) -> None:
         self.count = len(pool)
         start, stop = processes.share(self.count)
         labels = None if pool.labels is None else pool.labels[start:stop].to(runner.device)
@@ -37,7 +41,7 @@ class Validator:
         self._runner = runner
         self._processes = processes
         self._form = student.form
-        self._wanted = self._truths(student)
+        self._wanted = self._truths(student, teaching)
         labelled = pool.labels is not None and student.form.classes
         self.metric = "accuracy" if labelled else "agreement" if student.form.classes else "sqnr"
 
@@ -54,20 +58,20 @@ class Validator:
             return (10 * log10(first / second) if second else inf), second / max(first, 1e-300)
         return first / count, second / count
 
-    def _truths(self, student: Student) -> Callable[[], Iterator[Tensor]]:
+    def _truths(self, student: Student, teaching: Teaching | None) -> Callable[[], Iterator[Tensor]]:
         """What each batch is compared with: labels, or what the teacher says."""
         size = self._runner.at_once
-        labels, teacher = self._pool.labels, student.teacher
+        labels = self._pool.labels
         if labels is not None and student.form.classes:
             return lambda: iter(labels.split(size)) if len(labels) else iter(())
-        if teacher is None:
+        if teaching is None:
             raise UsageError(
                 "The samples for the validation have no labels, and there is no teacher.",
                 hint="Give them labels, or leave them out: a share of the training data is held back then.",
             )
         if not student.form.classes or not len(self._pool):
-            return lambda: (taught[0] for _, taught in self._runner.all(teacher, self._pool))
-        taught = [form_of(t[0]).scores(t[0]) for _, t in self._runner.all(teacher, self._pool)]
+            return lambda: (taught[0] for taught in teaching.all(self._pool))
+        taught = [form_of(t[0]).scores(t[0]) for t in teaching.all(self._pool)]
         return lambda: iter(taught)
 
 

@@ -160,11 +160,14 @@ def test_samples_held_back_are_not_trained_on(tmp_path: Path) -> None:
 @WITH_TORCH
 @pytest.mark.parametrize("method", ["group_lasso", "growing"])
 def test_sparsity_before_the_cut(method: str) -> None:
-    given = {"finetune": {"epochs": 0, **ROUGH}, "sparsity": method, "sparsity_epochs": 2}
+    given = {"finetune": {"epochs": 0, "swa": 0.5, **ROUGH}, "sparsity": method, "sparsity_epochs": 2}
     result = onnxprune.prune(network(), ratio=0.5, data=IMAGES, samples=60, **given, **PLAIN)
     (stage,) = result.report.training
     assert (stage["stage"], stage["best"]) == ("sparsity", 2)
     assert stage["account"]["penalty"]["method"] == method
+    assert (stage["account"]["settings"]["ema"], stage["account"]["settings"]["swa"]) == (0.0, 0.0), (
+        "an average would undo what the penalty has brought about at the end"
+    )
     assert (
         result.report.totals["macs"] == onnxprune.prune(network(), ratio=0.5, **PLAIN).report.totals["macs"]
     )

@@ -132,6 +132,7 @@ def test_killed_at_any_time_it_goes_on_to_the_same_bytes(
 ) -> None:
     monkeypatch.chdir(folder)
     options = (*TRAIN, "--epochs", "6", "--augment", "flip,crop=1", "--save-every", "0", "--threads", "1")
+    options = (*options, "--mixup", "0.2", "--cutmix", "1", "--mirror", "--swa", "0.7", "--keep", "last")
     command = ["finetune", "pruned.onnx", *options]
     checkpoint = folder / "cut.run" / "checkpoint.pt"
     started = [sys.executable, "-m", "onnxprune", *command, "-o", "cut.onnx"]

@@ -10,7 +10,6 @@ import torch
 from small_tasks import pruned, samples, source, weights
 from torch import nn
 
-import onnxprune
 from onnxprune.errors import UsageError
 from onnxprune.training import TrainSettings, train
 from onnxprune.training.images import Frame
@@ -48,13 +47,37 @@ def test_a_training_with_a_mirroring_teacher_is_another_one() -> None:
     assert second.account["settings"]["mirror"] is True
 
 
-def test_a_mirroring_teacher_needs_a_teacher_and_images() -> None:
+def test_without_labels_the_mean_is_validated() -> None:
+    """A student that is its teacher does not always say what the mean over both images says."""
+    data, own = samples(200, labelled=False), replace(QUICK, lr=1e-6, keep="last", batch_norm=False)
+    plain, both = (train(source(), data, replace(own, mirror=m), teacher=source()) for m in (False, True))
+    assert plain.history[0].metric == 1.0
+    assert both.history[0].metric < 1.0
+
+
+def test_a_mirroring_teacher_needs_a_teacher_images_and_classes() -> None:
     with pytest.raises(UsageError, match="teacher"):
         train(pruned(), samples(64), replace(QUICK, mirror=True))
-    flat = onnxprune.load_model("fixtures/mlp_fashion.onnx")
-    images = np.random.default_rng(0).standard_normal((64, 1, 28, 28)).astype(np.float32)
-    found = onnxprune.finetune(flat, images, teacher=flat, epochs=1, batch=32, mirror=True)
-    assert found.report["training"]["account"]["settings"]["mirror"] is True, "pixels are an image there too"
+    images = (torch.from_numpy(np.random.default_rng(0).standard_normal((12, 3, 8, 8)).astype(np.float32)),)
+    runner = Runner(torch.device("cpu"), half=False)
+    student = make_student(source(), source(), Pool(images, None), QUICK, runner, rank_batch=12)
+    with pytest.raises(UsageError, match="no input that takes images"):
+        teaching_of(student, runner, [None], mirror=True)
+    unscored = replace(student.objective, outputs=0)
+    with pytest.raises(UsageError, match="no output that scores classes"):
+        teaching_of(replace(student, objective=unscored), runner, [FRAME], mirror=True)
+
+
+def test_images_are_mirrored_along_their_width() -> None:
+    """Whichever axis that is."""
+    images = (torch.randn(12, 3, 8, 8),)
+    runner = Runner(torch.device("cpu"), half=False)
+    student = make_student(source(), source(), Pool(images, None), QUICK, runner, rank_batch=12)
+    for last, axis in ((False, 3), (True, 2)):
+        teaching = teaching_of(student, runner, [FRAME._replace(channels_last=last), None], mirror=True)
+        assert teaching is not None
+        assert teaching.mirrored == (axis, None)
+        assert teaching.averaged == (True, False)
 
 
 def averaged(values: list[float], decay: float, start: int) -> float:
@@ -80,12 +103,25 @@ def test_before_its_start_it_is_a_moving_one() -> None:
 
 
 def test_the_plain_average_is_what_is_kept() -> None:
-    """With a rate of nearly nothing at its end, it differs from the moving one by what came before."""
-    own = replace(QUICK, epochs=3, keep="last")
-    first, second = (
-        weights(train(pruned(), samples(200), replace(own, swa=share), teacher=source()).model)
-        for share in (0.0, 0.7)
+    """Over all steps, whatever the moving one would be; over none, the moving one."""
+
+    def trained(**more: float) -> dict[str, np.ndarray]:
+        own = replace(QUICK, epochs=3, keep="last", **more)
+        return weights(train(pruned(), samples(200), own, teacher=source()).model)
+
+    whole, again, last, moving = (
+        trained(swa=1.0, ema=0.998),
+        trained(swa=1.0, ema=0.0),
+        trained(swa=0.3),
+        trained(),
     )
-    assert any(not np.array_equal(first[name], second[name]) for name in first)
+    assert all(np.array_equal(whole[name], again[name]) for name in whole)
+    for other in (last, moving):
+        assert any(not np.array_equal(whole[name], other[name]) for name in whole)
+    start = weights(pruned())
+    way = {k: [float(np.abs(w[k] - start[k]).sum()) for w in (whole, last)] for k in start}
+    assert sum(w[0] for w in way.values()) < sum(w[1] for w in way.values()), (
+        "the end is farther from the start"
+    )
     with pytest.raises(UsageError, match="--swa"):
-        replace(own, swa=1.5)
+        replace(QUICK, swa=1.5)

@@ -17,6 +17,9 @@ from onnxprune.training import TrainSettings, forget, train
 
 pytestmark = pytest.mark.frontends
 
+EVERYTHING = {"mixup": 0.2, "cutmix": 1.0, "mirror": True, "swa": 0.5}
+"""All that needs a state, or draws."""
+
 QUICK = TrainSettings(epochs=4, batch=32, lr=0.01, temperature=2.0)
 
 
@@ -72,7 +75,7 @@ def test_no_epochs() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    model, data, own = pruned(), samples(128), replace(QUICK, epochs=1.5, mixup=0.2, augment="cifar")
+    model, data, own = pruned(), samples(128), replace(QUICK, epochs=1.5, augment="cifar", **EVERYTHING)
     first, second = (weights(train(model, data, own, teacher=source()).model) for _ in range(2))
     other = weights(train(model, data, replace(own, seed=1), teacher=source()).model)
     assert all(np.array_equal(first[name], second[name]) for name in first)
@@ -95,7 +98,7 @@ def test_what_has_ended_is_found_again_until_it_is_forgotten(tmp_path: Path, lr:
 
 
 def test_more_data_than_fits_are_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = replace(QUICK, epochs=2, batch_norm=False, augment="flip", mixup=0.1)
+    own = replace(QUICK, epochs=2, batch_norm=False, augment="flip", **EVERYTHING)
     held = train(pruned(), samples(160), own, teacher=source())
     monkeypatch.setattr("onnxprune.training.pool.HELD_BYTES", 50 * 3 * 8 * 8 * 4)
     read = train(pruned(), samples(160), own, teacher=source())
