@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import datasets
 import finetuning
 import numpy as np
-import numpy.typing as npt
 from harness import table, write_page
 from PIL import Image
 
 from onnxprune import load_model
-from onnxprune.evaluation import predictor
-from onnxprune.model import Model
+from onnxprune.calibration import ArraySamples
+from onnxprune.calibration.model_inputs import model_inputs
+from onnxprune.evaluation import Evaluation, Evaluator, Predict, predictor
+from onnxprune.model.constants import Array
 
 _SMOOTH = Image.Resampling.BICUBIC
 _SIZE = (32, 32)
@@ -38,10 +39,6 @@ VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 """A quarter of each side is cut away, 15 degrees, a quarter fewer pixels a side, a third of the height is cut
 away; no training alters so."""
 
-_AT_ONCE = 250
-
-Scores = npt.NDArray[np.float64]
-
 
 def altered(pixels: datasets.Pixels) -> dict[str, datasets.Images]:
     """Inputs for the networks, by what was done to the images, each ``(n 3 32 32)``."""
@@ -51,60 +48,54 @@ def altered(pixels: datasets.Pixels) -> dict[str, datasets.Images]:
     }
 
 
-def log_probabilities(model: Model, images: datasets.Images) -> Scores:
-    """What a network says, (n, classes)."""
-    run, (name,) = predictor(model), (value.name for value in model.proto.graph.input)
-    parts = (images[start : start + _AT_ONCE] for start in range(0, len(images), _AT_ONCE))
-    scores = np.concatenate([next(iter(run({name: part}).values())) for part in parts]).astype(np.float64)
-    return normalised(scores)
+def mirroring(predict: Predict) -> Predict:
+    """The mean of what a network says of each image and of its mirror image."""
+
+    def both(feed: Mapping[str, Array]) -> Mapping[str, Array]:
+        turned = predict({name: np.ascontiguousarray(images[..., ::-1]) for name, images in feed.items()})
+        return {name: (scores + turned[name]) / 2 for name, scores in predict(feed).items()}
+
+    return both
 
 
-def normalised(scores: Scores) -> Scores:
-    """Logarithms of probabilities, from scores of any offset, (n, classes)."""
-    scores = scores - scores.max(1, keepdims=True)
-    found: Scores = scores - np.log(np.exp(scores).sum(1, keepdims=True))
-    return found
-
-
-def row(
-    title: str, found: Mapping[str, Scores], classes: datasets.Classes, tested: float | None
-) -> list[str]:
-    """Accuracy in each view and over all of them in percent, the log loss, and accuracy on test images."""
-    hits = [100 * float((scores.argmax(1) == classes).mean()) for scores in found.values()]
-    loss = np.mean([-scores[np.arange(len(classes)), classes].mean() for scores in found.values()])
-    on_test = "" if tested is None else f"{tested:.2f}"
-    return [title, *(f"{h:.2f}" for h in hits), f"{np.mean(hits):.2f}", f"{loss:.3f}", on_test]
-
-
-def rows(shared: Path, work: Path, count: int, packed: Path) -> Iterator[list[str]]:
-    """Source, source with mirrored images beside, and the networks from ``work``."""
-    with np.load(packed) as file:
-        chosen = np.random.default_rng(0).choice(len(file["x_train"]), count, replace=False)
-        pixels, classes = file["x_train"][chosen], file["y_train"][chosen].astype(np.int64)
-    views = altered(pixels)
-
-    def found(path: Path) -> dict[str, Scores]:
-        model = load_model(path)
-        return {name: log_probabilities(model, images) for name, images in views.items()}
-
-    jobs = [job for job in finetuning.JOBS if job.path.endswith("resnet56_cifar10.onnx")]
-    source = load_model(shared / jobs[0].path)
+def networks(shared: Path, work: Path) -> Iterator[tuple[str, Predict, float | None]]:
+    """Titles, networks, and their accuracy on test images: the source, with mirrored images, and ``work``."""
+    jobs = [job for job in finetuning.JOBS if job.path == finetuning.RESNET56_PATH]
     tested = {job.name: _tested(work, job) for job in jobs}
-    own = {name: log_probabilities(source, images) for name, images in views.items()}
-    turned = {name: log_probabilities(source, images[..., ::-1].copy()) for name, images in views.items()}
-    both = {name: normalised((own[name] + turned[name]) / 2) for name in views}
-    yield row("source", own, classes, next((t["source"] for t in tested.values() if t), None))
-    yield row("source, mean with mirrored images", both, classes, None)
+    source = predictor(load_model(shared / finetuning.RESNET56_PATH))
+    yield "source", source, next((found["source"] for found in tested.values() if found), None)
+    yield "source, mean with mirrored images", mirroring(source), None
     for job in jobs:
         for kind, title in (("pruned", "repaired"), ("tuned", "trained")):
             path = work / f"{job.name}.{kind}.onnx"
             if path.is_file():
-                yield row(f"{job.title}: {title}", found(path), classes, tested[job.name].get(title))
+                yield f"{job.title}: {title}", predictor(load_model(path)), tested[job.name].get(title)
 
 
 def _tested(work: Path, job: finetuning.Job) -> dict[str, float]:
     path = work / f"{job.name}.accuracy.json"
     return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
+def row(title: str, found: Sequence[Evaluation], on_test: float | None) -> list[str]:
+    """Accuracy in each view and over all of them in percent, the log loss, and accuracy on test images."""
+    hits = [100 * view["accuracy"] for view in found]
+    loss = np.mean([view["log_loss"] for view in found])
+    shown = "" if on_test is None else f"{on_test:.2f}"
+    return [title, *(f"{h:.2f}" for h in hits), f"{np.mean(hits):.2f}", f"{loss:.3f}", shown]
+
+
+def rows(shared: Path, kept: Path, work: Path, count: int) -> Iterator[list[str]]:
+    """One for each network."""
+    pixels, classes = datasets.load("cifar10", "train", shared=shared, kept=kept)
+    chosen = np.random.default_rng(0).choice(len(pixels), count, replace=False)
+    (taken,) = model_inputs(load_model(shared / finetuning.RESNET56_PATH))
+    views = [
+        Evaluator(ArraySamples({taken.name: images}, classes[chosen]), ["accuracy", "log_loss"])
+        for images in altered(pixels[chosen]).values()
+    ]
+    for title, predict, on_test in networks(shared, work):
+        yield row(title, [view.evaluate(predict) for view in views], on_test)
 
 
 _INTRODUCTION = """ResNet-56 for CIFAR-10 and the networks made of it on [the page on training]\
@@ -121,8 +112,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="as for finetuning.py")
     parser.add_argument("--count", type=int, default=4000, help="images")
     given = parser.parse_args()
-    packed = datasets.path_of("cifar10", shared=given.shared, kept=given.cache)
-    found = rows(given.shared, given.work or given.cache / "finetuning", given.count, packed)
+    found = rows(given.shared, given.cache, given.work or given.cache / "finetuning", given.count)
     text = table(["network", *VIEWS, "mean", "log loss", "test images"], found)
     write_page("altered", "Altered training images", _INTRODUCTION.format(count=given.count), text)
 

@@ -76,6 +76,8 @@ class Job:
         return (kept if self.path.startswith("networks") else shared) / self.path
 
 
+RESNET56_PATH = "models/resnet56_cifar10.onnx"
+
 _RESNET56 = {
     "augment": "cifar",
     "lr": 0.008,
@@ -105,7 +107,7 @@ JOBS = (
     Job(
         "resnet56_mirror",
         "ResNet-56, mirrored, averaged",
-        "models/resnet56_cifar10.onnx",
+        RESNET56_PATH,
         0.476,
         (Leg(14, {**_RESNET56, **_BLOCKS, **_AVERAGED}),),
         samples=2048,
@@ -113,7 +115,7 @@ JOBS = (
     Job(
         "resnet56_short",
         "ResNet-56, without these",
-        "models/resnet56_cifar10.onnx",
+        RESNET56_PATH,
         0.476,
         (Leg(14, {**_RESNET56, **_BLOCKS, **_MIXED}),),
         samples=2048,
@@ -121,7 +123,7 @@ JOBS = (
     Job(
         "resnet56",
         "ResNet-56, CIFAR-10",
-        "models/resnet56_cifar10.onnx",
+        RESNET56_PATH,
         0.476,
         (Leg(16, _RESNET56), Leg(22, {**_RESNET56, **_MIXED})),
     ),

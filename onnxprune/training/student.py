@@ -54,10 +54,14 @@ class Runner:
             parts = [as_tuple(module(*part)) for part in _parts(inputs, size)]
         return tuple(torch.cat(found)[: len(inputs[0])] for found in zip(*parts, strict=True))
 
+    def batches(self, pool: Pool) -> Iterator[tuple[Tensor, ...]]:
+        """All samples on the device, as many at a time as are run without gradients."""
+        for start in range(0, len(pool), self.at_once):
+            yield tuple(x[start : start + self.at_once].to(self.device) for x in pool.inputs)
+
     def all(self, module: nn.Module, pool: Pool) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
         """Inputs on the device and outputs of a module for all samples, without gradients."""
-        for start in range(0, len(pool), self.at_once):
-            inputs = tuple(x[start : start + self.at_once].to(self.device) for x in pool.inputs)
+        for inputs in self.batches(pool):
             with torch.no_grad():  # left before the yield: generators that take turns would mix it up
                 found = self(module, inputs)
             yield inputs, found

@@ -50,9 +50,7 @@ class Teaching:
 
     def all(self, pool: Pool) -> Iterator[tuple[Tensor, ...]]:
         """The same for all samples, a batch at a time."""
-        size, device = self.runner.at_once, self.runner.device
-        for start in range(0, len(pool), size):
-            yield self(tuple(x[start : start + size].to(device) for x in pool.inputs))
+        return map(self, self.runner.batches(pool))
 
 
 def teaching_of(
